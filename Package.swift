@@ -1,0 +1,60 @@
+// swift-tools-version: 6.0
+import PackageDescription
+
+/// A library of ours: one folder of Sources, one folder of Tests.
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> [Target] {
+    [
+        .target(name: name, dependencies: dependencies),
+        .testTarget(name: "\(name)Tests", dependencies: [.byName(name: name)] + dependencies),
+    ]
+}
+
+/// A command: its arguments and wiring, nothing else.
+func command(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(
+        name: name,
+        dependencies: dependencies + ["Toolkit", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+        path: "Sources/\(name)")
+}
+
+let package = Package(
+    name: "keyhole",
+    dependencies: [.package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")],
+    targets: [
+        .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
+        .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+        .systemLibrary(name: "CNettle", pkgConfig: "nettle", providers: [.apt(["nettle-dev"])]),
+        .systemLibrary(name: "CUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
+        .systemLibrary(name: "CMicrohttpd", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
+        .target(name: "CPlatform"),
+        // libcurl is loaded when the first request is made: linking it would cost every start several milliseconds.
+        .target(name: "CCurl", linkerSettings: [.linkedLibrary("dl")]),
+        .target(
+            name: "CQUIC",
+            linkerSettings: [.linkedLibrary("ngtcp2"), .linkedLibrary("ngtcp2_crypto_gnutls"), .linkedLibrary("gnutls")]),
+    ]
+        + library("JSON", ["CJansson"])
+        + library("Platform", ["CPlatform"])
+        + library("Crypto", ["CSodium", "CNettle"])
+        + library("EventLoop", ["CUV", "Platform"])
+        + library("Pkarr", ["Crypto", "JSON", "Platform"])
+        + library("Iroh", ["Crypto", "JSON", "Platform", "Pkarr"])
+        + library("Mainline", ["Crypto", "Platform", "Pkarr"])
+        + library("HTTP", ["CCurl", "CMicrohttpd", "EventLoop", "Platform"])
+        + library("Discovery", ["Mainline", "Pkarr", "HTTP", "EventLoop", "JSON", "Crypto", "Platform"])
+        + library("QUIC", ["CQUIC", "Crypto", "Platform"])
+        + library("Paths", ["CPlatform", "QUIC", "Iroh", "EventLoop", "Platform"])
+        + library("Tunnel", ["Paths", "QUIC", "EventLoop", "JSON", "Crypto", "Platform"])
+        + library("Toolkit", ["JSON", "Platform", "Crypto", "EventLoop", .product(name: "ArgumentParser", package: "swift-argument-parser")])
+        + [
+            command("iroh-txt", ["Iroh", "Pkarr"]),
+            command("pkarr-build", ["Pkarr", "Iroh"]),
+            command("pkarr-publish", ["Discovery"]),
+            command("pkarr-resolve", ["Discovery"]),
+            command("pkarr-serve", ["Discovery"]),
+            command("quic-listen", ["Tunnel", "Iroh"]),
+            command("quic-dial", ["Tunnel", "Iroh"]),
+            command("tunnel-bridge", ["Tunnel"]),
+        ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,49 @@
+import CPlatform
+import Glibc
+
+/// What of a file's status matters here.
+public struct FileStatus: Sendable {
+    /// Permission bits (`0o600`).
+    public var permissions: UInt32
+    public var owner: UInt32
+    /// Bytes.
+    public var size: Int64
+    public var isRegular: Bool
+
+    public init(of descriptor: Int32) throws(SystemError) {
+        var raw = keyhole_file_status()
+        try systemCall("fstat") { keyhole_file_status(descriptor, &raw) }
+        permissions = raw.mode & 0o7777
+        owner = raw.owner
+        size = raw.size
+        isRegular = raw.mode & UInt32(S_IFMT) == UInt32(S_IFREG)
+    }
+}
+
+/// Reads a whole file.
+///
+/// - Parameter limit: More bytes than this are refused with `EFBIG`.
+public func readFile(_ path: String, limit: Int) throws(SystemError) -> [UInt8] {
+    let file = try FileDescriptor.open(path, O_RDONLY)
+    var bytes: [UInt8] = []
+    while true {
+        let more = try readBytes(file.number, count: 65536)
+        if more.isEmpty { return bytes }
+        bytes += more
+        if bytes.count > limit { throw SystemError(call: "read", code: EFBIG) }
+    }
+}
+
+/// Writes a file so that a reader sees the old content or the new one, never a part: temporary file, fsync, rename.
+public func replaceFile(_ path: String, with bytes: [UInt8], mode: UInt32) throws(SystemError) {
+    let temporary = "\(path).\(getpid()).new"
+    do throws(SystemError) {
+        let file = try FileDescriptor.open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode: mode)
+        try writeAll(file.number, bytes)
+        try systemCall("fsync") { fsync(file.number) }
+        try systemCall("rename") { rename(temporary, path) }
+    } catch {
+        unlink(temporary)
+        throw error
+    }
+}

@@ -1,0 +1,192 @@
+import CPlatform
+import Glibc
+
+private let streamType = Int32(SOCK_STREAM.rawValue)
+private let datagramType = Int32(SOCK_DGRAM.rawValue)
+private let closeOnExec = Int32(SOCK_CLOEXEC.rawValue)
+private let nonblocking = Int32(SOCK_NONBLOCK.rawValue)
+
+/// Socket calls. Every socket made here is non-blocking and close-on-exec.
+public enum Sockets {
+    /// A UDP socket bound to an address. An IPv6 socket takes IPv6 only, so that both families can share a port.
+    public static func udp(bind address: SocketAddress) throws(SystemError) -> FileDescriptor {
+        let socket = try open(address, datagramType)
+        try bind(socket.number, address)
+        return socket
+    }
+
+    /// A listening TCP socket.
+    public static func tcpListener(bind address: SocketAddress) throws(SystemError) -> FileDescriptor {
+        let socket = try open(address, streamType)
+        try setOption(socket.number, SOL_SOCKET, SO_REUSEADDR, 1)
+        try bind(socket.number, address)
+        try systemCall("listen") { listen(socket.number, SOMAXCONN) }
+        return socket
+    }
+
+    /// A TCP socket whose connection is under way; it is writable when done, see ``pendingError(_:)``.
+    public static func tcpConnect(to address: SocketAddress, from source: SocketAddress? = nil) throws(SystemError) -> FileDescriptor {
+        let socket = try open(address, streamType)
+        if let source { try bind(socket.number, source) }
+        do throws(SystemError) {
+            try systemCall("connect") { address.withSockaddr { connect(socket.number, $0, $1) } }
+        } catch where error.code == EINPROGRESS {}
+        return socket
+    }
+
+    /// A listening Unix socket of mode 0600. A socket file left by a dead process is replaced, a live one is `EADDRINUSE`.
+    public static func unixListener(path: String) throws(SystemError) -> FileDescriptor {
+        let socket = FileDescriptor(owning: try systemCall("socket") { Glibc.socket(AF_UNIX, streamType | closeOnExec | nonblocking, 0) })
+        do throws(SystemError) { try bindUnix(socket.number, path) } catch where error.code == EADDRINUSE {
+            do throws(SystemError) { _ = try unixConnect(path: path) } catch where error.code == ECONNREFUSED {
+                unlink(path)
+                try bindUnix(socket.number, path)
+                try systemCall("listen") { listen(socket.number, SOMAXCONN) }
+                return socket
+            }
+            throw error
+        }
+        try systemCall("listen") { listen(socket.number, SOMAXCONN) }
+        return socket
+    }
+
+    /// Connects to a Unix socket.
+    public static func unixConnect(path: String) throws(SystemError) -> FileDescriptor {
+        let socket = FileDescriptor(owning: try systemCall("socket") { Glibc.socket(AF_UNIX, streamType | closeOnExec | nonblocking, 0) })
+        var address = try unixAddress(path)
+        try systemCall("connect") {
+            withUnsafePointer(to: &address) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(socket.number, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
+            }
+        }
+        return socket
+    }
+
+    /// Accepts a connection; nil when none waits.
+    public static func accept(_ listener: Int32) throws(SystemError) -> FileDescriptor? {
+        do throws(SystemError) {
+            let number = try nonblockingCall("accept") { keyhole_accept(listener) }
+            guard let number else { return nil }
+            return FileDescriptor(owning: number)
+        } catch where error.code == ECONNABORTED { return nil }
+    }
+
+    /// A connected pair of Unix stream sockets.
+    public static func pair() throws(SystemError) -> (Int32, Int32) {
+        var numbers: (Int32, Int32) = (-1, -1)
+        try systemCall("socketpair") {
+            withUnsafeMutablePointer(to: &numbers) {
+                $0.withMemoryRebound(to: Int32.self, capacity: 2) { socketpair(AF_UNIX, streamType | closeOnExec, 0, $0) }
+            }
+        }
+        return numbers
+    }
+
+    /// The local address of a bound socket.
+    public static func localAddress(_ socket: Int32) throws(SystemError) -> SocketAddress {
+        try address("getsockname", socket, getsockname)
+    }
+
+    /// The remote address of a connected socket.
+    public static func remoteAddress(_ socket: Int32) throws(SystemError) -> SocketAddress {
+        try address("getpeername", socket, getpeername)
+    }
+
+    /// Takes the error of a finished `connect` (SO_ERROR); nil when it succeeded.
+    public static func pendingError(_ socket: Int32) -> SystemError? {
+        var code: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        getsockopt(socket, SOL_SOCKET, SO_ERROR, &code, &length)
+        return code == 0 ? nil : SystemError(call: "connect", code: code)
+    }
+
+    public static func setOption(_ socket: Int32, _ level: Int32, _ name: Int32, _ value: Int32) throws(SystemError) {
+        var value = value
+        try systemCall("setsockopt") { setsockopt(socket, level, name, &value, socklen_t(MemoryLayout<Int32>.size)) }
+    }
+
+    public static func setNonblocking(_ descriptor: Int32) throws(SystemError) {
+        try systemCall("fcntl") { keyhole_set_nonblocking(descriptor) }
+    }
+
+    /// Sends bytes with a descriptor beside them; nil when the socket is full. Returns the bytes sent.
+    public static func send(_ socket: Int32, _ bytes: [UInt8], descriptor: Int32?) throws(SystemError) -> Int? {
+        try nonblockingCall("sendmsg") { keyhole_send_with_descriptor(socket, bytes, bytes.count, descriptor ?? -1) }
+    }
+
+    /// What one receive brought: no bytes mean end of stream.
+    public struct Received: ~Copyable {
+        public var bytes: [UInt8]
+        public var descriptor: Int32?
+    }
+
+    /// Receives bytes and at most one descriptor, which the caller owns; nil when nothing waits.
+    public static func receive(_ socket: Int32, capacity: Int) throws(SystemError) -> Received? {
+        var descriptor: Int32 = -1
+        var failure: SystemError?
+        var waits = false
+        let bytes = [UInt8](unsafeUninitializedCapacity: capacity) { buffer, initialized in
+            do throws(SystemError) {
+                let count = try nonblockingCall("recvmsg") {
+                    keyhole_receive_with_descriptor(socket, buffer.baseAddress, capacity, &descriptor)
+                }
+                initialized = count ?? 0
+                waits = count == nil
+            } catch { failure = error }
+        }
+        if let failure { throw failure }
+        return waits ? nil : Received(bytes: bytes, descriptor: descriptor < 0 ? nil : descriptor)
+    }
+
+    private static func open(_ address: SocketAddress, _ type: Int32) throws(SystemError) -> FileDescriptor {
+        let family = address.ip.isV6 ? AF_INET6 : AF_INET
+        let socket = FileDescriptor(owning: try systemCall("socket") { Glibc.socket(family, type | closeOnExec | nonblocking, 0) })
+        if address.ip.isV6 { try setOption(socket.number, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
+        if type == streamType { try setOption(socket.number, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
+        return socket
+    }
+
+    private static func bind(_ socket: Int32, _ address: SocketAddress) throws(SystemError) {
+        try systemCall("bind") { address.withSockaddr { Glibc.bind(socket, $0, $1) } }
+    }
+
+    private static func unixAddress(_ path: String) throws(SystemError) -> sockaddr_un {
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        let bytes = Array(path.utf8)
+        guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else { throw SystemError(call: "bind", code: ENAMETOOLONG) }
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
+        return address
+    }
+
+    private static func bindUnix(_ socket: Int32, _ path: String) throws(SystemError) {
+        var address = try unixAddress(path)
+        // The file must never be seen with other permissions, so the mask is set before it is made.
+        let mask = umask(0o177)
+        defer { umask(mask) }
+        try systemCall("bind") {
+            withUnsafePointer(to: &address) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { Glibc.bind(socket, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
+            }
+        }
+    }
+
+    private static func address(
+        _ call: String, _ socket: Int32, _ body: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
+    ) throws(SystemError) -> SocketAddress {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        var result: SocketAddress?
+        try systemCall(call) {
+            withUnsafeMutablePointer(to: &storage) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { raw in
+                    let status = body(socket, raw, &length)
+                    if status == 0 { result = SocketAddress(raw) }
+                    return status
+                }
+            }
+        }
+        guard let result else { throw SystemError(call: call, code: EAFNOSUPPORT) }
+        return result
+    }
+}

@@ -1,0 +1,51 @@
+import ArgumentParser
+import Glibc
+
+/// The version of the whole toolkit.
+public let toolkitVersion = "0.1.0"
+
+/// What every command takes.
+public struct CommonOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("How messages on standard error look.", valueName: "text|json"))
+    public var logFormat: LogFormat = .text
+
+    @Flag(name: .shortAndLong, help: "Say more on standard error.")
+    public var verbose = false
+
+    public init() {}
+}
+
+/// A command of the toolkit. `main()` turns errors into one line on standard error and an exit status, in this one place.
+public protocol ToolkitCommand: ParsableCommand {
+    var common: CommonOptions { get }
+
+    /// Does the work.
+    ///
+    /// - Returns: How the command ended, for those that go on after an error and report it at the end.
+    func execute(log: Log) throws -> ExitStatus
+}
+
+extension ToolkitCommand {
+    public mutating func run() throws { throw ExitCode(Self.finish(self).rawValue) }
+
+    private static func finish(_ command: Self) -> ExitStatus {
+        // A write to a pipe whose reader has gone has to fail, not to kill: the command ends in order.
+        signal(SIGPIPE, SIG_IGN)
+        let log = Log(command: rootName, format: command.common.logFormat, level: command.common.verbose ? .debug : .notice)
+        do {
+            return try command.execute(log: log)
+        } catch let error as CommandError {
+            log.error(error.message, hint: error.hint)
+            return error.status
+        } catch is OutputClosed {
+            return .done
+        } catch {
+            log.error("unexpected error: \(error)", hint: "this is a bug; please report it")
+            return .bug
+        }
+    }
+
+    private static var rootName: String {
+        String(CommandLine.arguments[0].split(separator: "/").last ?? "keyhole")
+    }
+}

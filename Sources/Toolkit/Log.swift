@@ -1,0 +1,78 @@
+// What goes where:
+//   stdout   data, one JSON object a line; see StandardOutput
+//   stderr   everything for a person or a log, through this file: "command: message", lower case, no full stop, a hint on a
+//            line of its own; as JSON objects with --log-format json
+// Text that came from a file or the network is escaped before it reaches a terminal.
+
+import ArgumentParser
+import Glibc
+import JSON
+import Platform
+
+public enum LogFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
+    case text, json
+}
+
+/// The messages of one command.
+public struct Log: Sendable {
+    public enum Level: Int, Comparable, Sendable {
+        case error, warning, notice, debug
+        public static func < (left: Level, right: Level) -> Bool { left.rawValue < right.rawValue }
+    }
+
+    public let command: String
+    public let format: LogFormat
+    /// Messages above this level are dropped.
+    public let level: Level
+
+    public init(command: String, format: LogFormat = .text, level: Level = .notice) {
+        self.command = command
+        self.format = format
+        self.level = level
+    }
+
+    public func error(_ message: String, hint: String? = nil) { write(.error, message, hint) }
+    public func warning(_ message: String, hint: String? = nil) { write(.warning, message, hint) }
+    public func notice(_ message: @autoclosure () -> String) { if level >= .notice { write(.notice, message(), nil) } }
+    public func debug(_ message: @autoclosure () -> String) { if level >= .debug { write(.debug, message(), nil) } }
+
+    private func write(_ level: Level, _ message: String, _ hint: String?) {
+        guard level <= self.level else { return }
+        let text: String
+        switch format {
+        case .text:
+            let prefix = level == .warning ? "warning: " : ""
+            text = "\(command): \(prefix)\(printable(message))\n" + (hint.map { "\(command): hint: \(printable($0))\n" } ?? "")
+        case .json:
+            var object = JSONObject(members: [
+                ("time", .integer(Int64(WallClock.microseconds))), ("level", .string("\(level)")),
+                ("command", .string(command)), ("message", .string(message)),
+            ])
+            object["hint"] = hint.map(JSONValue.string)
+            text = JSONValue.object(object).text + "\n"
+        }
+        // When even stderr is gone there is nobody left to tell.
+        try? writeAll(STDERR_FILENO, Array(text.utf8))
+    }
+}
+
+/// The text with control characters and invisible formatting replaced by escapes, fit for a terminal.
+public func printable(_ text: String) -> String {
+    guard text.unicodeScalars.contains(where: isUnprintable) else { return text }
+    var result = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+        if isUnprintable(scalar) {
+            result.append(contentsOf: "\\u{\(String(scalar.value, radix: 16))}".unicodeScalars)
+        } else {
+            result.append(scalar)
+        }
+    }
+    return String(result)
+}
+
+private func isUnprintable(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .unassigned, .privateUse: true
+    default: false
+    }
+}
