@@ -1,0 +1,96 @@
+"""What every test that runs the commands as processes shares.
+
+KEYHOLE_BIN names the folder with the built commands; without it the debug build is used.
+"""
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(os.environ.get("KEYHOLE_BIN") or ROOT / ".build" / "debug").resolve()
+# Long enough for a loaded machine: a test that waits this long has failed, it does not decide anything by the clock.
+PATIENCE = 60
+
+
+class Finished:
+    """How a command ended and what it printed."""
+
+    def __init__(self, process):
+        self.status = process.returncode
+        self.out = process.stdout.decode()
+        self.err = process.stderr.decode()
+
+    @property
+    def objects(self):
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+def command(name, *arguments):
+    return [str(BIN / name), *map(str, arguments)]
+
+
+def lines(*objects):
+    """Objects as the commands read them: one a line; strings and bytes are passed as they are."""
+    text = b""
+    for value in objects:
+        if isinstance(value, bytes):
+            text += value
+        else:
+            text += (value if isinstance(value, str) else json.dumps(value)).encode() + b"\n"
+    return text
+
+
+@pytest.fixture(scope="session")
+def run():
+    """run("iroh-txt", "encode", input=lines({...})) -> Finished"""
+
+    def run(name, *arguments, input=b"", env=None, cwd=None):
+        return Finished(subprocess.run(
+            command(name, *arguments), input=input, capture_output=True, timeout=PATIENCE, cwd=cwd,
+            env={**os.environ, **(env or {})}))
+
+    return run
+
+
+class Service:
+    """A long-running command whose objects on stdout are read one at a time."""
+
+    def __init__(self, arguments, **options):
+        self.process = subprocess.Popen(
+            arguments, stdout=subprocess.PIPE, **{"stdin": subprocess.PIPE, "stderr": subprocess.PIPE, **options})
+
+    def next(self):
+        """The next object it prints; the test fails if it ends instead."""
+        line = self.process.stdout.readline()
+        if not line:
+            self.process.wait(PATIENCE)
+            error = self.process.stderr.read().decode() if self.process.stderr else ""
+            raise AssertionError(f"{self.process.args[0]} ended with {self.process.returncode}: {error}")
+        return json.loads(line)
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.process.wait(PATIENCE)
+
+
+@pytest.fixture
+def service():
+    """service("pkarr-serve", "--http", "127.0.0.1:0") -> Service, stopped when the test ends."""
+    started = []
+
+    def service(name, *arguments, **options):
+        started.append(Service(command(name, *arguments), **options))
+        return started[-1]
+
+    yield service
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+        one.process.wait()
+        for pipe in (one.process.stdin, one.process.stdout, one.process.stderr):
+            if pipe:
+                pipe.close()
