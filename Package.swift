@@ -19,6 +19,9 @@ func command(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 let package = Package(
     name: "keyhole",
+    // Only for the fuzz targets, a package of their own in Tests/Fuzz.
+    products: ["JSON", "Platform", "Crypto", "Pkarr", "Iroh", "Mainline", "HTTP", "Discovery", "QUIC", "Paths", "Tunnel", "Toolkit"]
+        .map { .library(name: $0, targets: [$0]) },
     dependencies: [.package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")],
     targets: [
         .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
