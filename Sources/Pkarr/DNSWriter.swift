@@ -1,0 +1,63 @@
+/// Writes a DNS message with names compressed as real pkarr peers do it (spec/pkarr-wire.md, 1.5): every suffix of a compressible name is
+/// remembered where it first stood, and the longest one remembered becomes a pointer.
+struct DNSWriter {
+    private(set) var bytes: [UInt8]
+    /// Suffixes in wire form and the offset of their first appearance.
+    private var offsets: [ArraySlice<UInt8>: Int] = [:]
+    /// Pointers have 14 bits.
+    private static let furthestOffset = 0x3fff
+
+    init(answerCount: UInt16) {
+        bytes = []
+        bytes.reserveCapacity(SignedPacket.maximumMessageSize)
+        for field in [0, DNSMessage.flags, 0, answerCount, 0, 0] { append(field) }
+    }
+
+    private mutating func append(_ number: some FixedWidthInteger) {
+        withUnsafeBytes(of: number.bigEndian) { bytes += $0 }
+    }
+
+    private mutating func append(compressing name: DomainName) {
+        var position = 0
+        for suffix in name.suffixes {
+            if let offset = offsets[suffix] {
+                append(UInt16(0xc000 | offset))
+                return
+            }
+            if bytes.count <= Self.furthestOffset { offsets[suffix] = bytes.count }
+            let end = position + 1 + Int(name.wire[position])
+            bytes += name.wire[position..<end]
+            position = end
+        }
+        bytes.append(0)
+    }
+
+    mutating func append(_ record: ResourceRecord) {
+        append(compressing: record.name)
+        append(record.type.rawValue)
+        append(record.classField)
+        append(record.timeToLive)
+        let lengthPosition = bytes.count
+        append(UInt16(0))
+        appendRDATA(of: record)
+        let length = UInt16(bytes.count - lengthPosition - 2)
+        bytes[lengthPosition] = UInt8(length >> 8)
+        bytes[lengthPosition + 1] = UInt8(length & 255)
+    }
+
+    private mutating func appendRDATA(of record: ResourceRecord) {
+        guard let layout = RDATALayout(of: record.type), layout.isCompressed, !record.rdata.isEmpty else {
+            bytes += record.rdata
+            return
+        }
+        var reader = DNSReader(record.rdata)
+        // Data of these types was checked when it was read or made; what isn't names stays as it is.
+        guard let fixed = try? reader.take(layout.fixed) else { return }
+        bytes += fixed
+        for _ in 0..<layout.names {
+            guard let name = try? reader.name() else { return }
+            append(compressing: name)
+        }
+        bytes += record.rdata[reader.position...]
+    }
+}
