@@ -34,20 +34,32 @@ public enum Sockets {
         return socket
     }
 
-    /// A listening Unix socket of mode 0600. A socket file left by a dead process is replaced, a live one is `EADDRINUSE`.
+    /// A listening Unix socket of mode 0600. A socket file left by a dead process is replaced; a live one, or a file that is no socket,
+    /// is `EADDRINUSE`.
     public static func unixListener(path: String) throws(SystemError) -> FileDescriptor {
         let socket = FileDescriptor(owning: try systemCall("socket") { Glibc.socket(AF_UNIX, streamType | closeOnExec | nonblocking, 0) })
+        // Between binding and listening a socket looks dead. The lock keeps a second process from taking it for a left-over then.
+        let folder = try FileDescriptor.open(parentFolder(of: path), O_RDONLY | O_DIRECTORY)
+        try systemCall("flock") { flock(folder.number, LOCK_EX) }
         do throws(SystemError) { try bindUnix(socket.number, path) } catch where error.code == EADDRINUSE {
-            do throws(SystemError) { _ = try unixConnect(path: path) } catch where error.code == ECONNREFUSED {
-                unlink(path)
-                try bindUnix(socket.number, path)
-                try systemCall("listen") { listen(socket.number, SOMAXCONN) }
-                return socket
-            }
-            throw error
+            guard isDeadSocket(path) else { throw error }
+            unlink(path)
+            try bindUnix(socket.number, path)
         }
         try systemCall("listen") { listen(socket.number, SOMAXCONN) }
         return socket
+    }
+
+    private static func parentFolder(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    private static func isDeadSocket(_ path: String) -> Bool {
+        var status = stat()
+        guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return false }
+        do throws(SystemError) { _ = try unixConnect(path: path) } catch { return error.code == ECONNREFUSED }
+        return false
     }
 
     /// Connects to a Unix socket.
@@ -60,6 +72,13 @@ public enum Sockets {
             }
         }
         return socket
+    }
+
+    /// The user at the other end of a Unix socket, as it was when that end connected or began to listen.
+    public static func peerUser(_ socket: Int32) throws(SystemError) -> UInt32 {
+        var user: uid_t = 0
+        try systemCall("getsockopt") { keyhole_peer_user(socket, &user) }
+        return user
     }
 
     /// Accepts a connection; nil when none waits.
@@ -112,6 +131,28 @@ public enum Sockets {
     /// Sends bytes with a descriptor beside them; nil when the socket is full. Returns the bytes sent.
     public static func send(_ socket: Int32, _ bytes: [UInt8], descriptor: Int32?) throws(SystemError) -> Int? {
         try nonblockingCall("sendmsg") { keyhole_send_with_descriptor(socket, bytes, bytes.count, descriptor ?? -1) }
+    }
+
+    /// Whether the descriptor is a stream socket.
+    public static func isStream(_ descriptor: Int32) -> Bool {
+        var type: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        return getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == streamType
+    }
+
+    /// The bytes that wait, left where they are; nil when nothing waits, no bytes mean end of stream.
+    public static func peek(_ socket: Int32, capacity: Int) throws(SystemError) -> [UInt8]? {
+        var failure: SystemError?
+        var waits = false
+        let bytes = [UInt8](unsafeUninitializedCapacity: capacity) { buffer, initialized in
+            do throws(SystemError) {
+                let count = try nonblockingCall("recv") { recv(socket, buffer.baseAddress, capacity, Int32(MSG_PEEK)) }
+                initialized = count ?? 0
+                waits = count == nil
+            } catch { failure = error }
+        }
+        if let failure { throw failure }
+        return waits ? nil : bytes
     }
 
     /// What one receive brought: no bytes mean end of stream.
