@@ -1,0 +1,43 @@
+import Platform
+
+/// A node of the DHT as others name it: its id and its UDP address.
+public struct Contact: Hashable, Sendable {
+    public var id: NodeID
+    public var address: SocketAddress
+
+    public init(id: NodeID, address: SocketAddress) {
+        self.id = id
+        self.address = address
+    }
+
+    /// Reads compact node info (BEP 5): 26 bytes each. Bytes left over and contacts that nothing can be sent to are dropped.
+    static func list(compact bytes: [UInt8]) -> [Contact] {
+        stride(from: 0, through: bytes.count - 26, by: 26).compactMap { start in
+            let entry = bytes[start..<start + 26]
+            let contact = Contact(id: NodeID(entry.prefix(20))!, address: SocketAddress(compact: entry.suffix(6))!)
+            return contact.address.isUsable ? contact : nil
+        }
+    }
+
+    /// Compact node info; nil for IPv6, which Mainline does not have.
+    var compact: [UInt8]? { address.ip.isV6 ? nil : id.bytes + address.compact }
+}
+
+extension SocketAddress {
+    /// Compact form (BEP 5): address and port in network order. Nil unless there are 6 or 18 bytes.
+    init?(compact bytes: some Collection<UInt8>) {
+        guard let ip = IPAddress(bytes: bytes.dropLast(2)) else { return nil }
+        self.init(ip: ip, port: bytes.suffix(2).reduce(0) { $0 << 8 | UInt16($1) })
+    }
+
+    var compact: [UInt8] { ip.bytes + [UInt8(port >> 8), UInt8(port & 255)] }
+
+    /// Whether a node can be there: not port 0, not an unspecified, multicast or broadcast address.
+    var isUsable: Bool {
+        guard port != 0, !ip.isUnspecified else { return false }
+        switch ip {
+        case .v4(let value): return value >> 24 != 0 && value >> 28 < 0xe
+        case .v6(let high, _): return high >> 56 != 0xff
+        }
+    }
+}

@@ -1,0 +1,103 @@
+import Crypto
+import Platform
+
+/// A message of the DHT (BEP 5, with BEP 42's `ip`, BEP 43's `ro` and BEP 44's items).
+public struct KRPCMessage: Equatable, Sendable {
+    /// Chosen by the asker and echoed. Ours have 4 bytes: nodes of the mainline library read nothing else.
+    public var transaction: [UInt8]
+    /// The asker does not answer queries and must not be remembered (BEP 43).
+    public var isReadOnly = false
+    /// Where the answering node saw the asker (BEP 42).
+    public var observedAddress: SocketAddress?
+    public var body: Body
+
+    public enum Body: Equatable, Sendable {
+        case query(id: NodeID, KRPCQuery)
+        case response(KRPCResponse)
+        case error(KRPCError)
+    }
+
+    public init(transaction: [UInt8], isReadOnly: Bool = false, observedAddress: SocketAddress? = nil, body: Body) {
+        self.transaction = transaction
+        self.isReadOnly = isReadOnly
+        self.observedAddress = observedAddress
+        self.body = body
+    }
+
+    /// Longer transaction ids are not echoed, so that nobody has us carry his data.
+    static let longestTransaction = 32
+    /// Client and version, exactly 4 bytes (spec/pkarr-wire.md, 3.1).
+    static let version: [UInt8] = Array("KH".utf8) + [0, 1]
+}
+
+/// What is asked of a node.
+public enum KRPCQuery: Equatable, Sendable {
+    case ping
+    case findNode(target: NodeID)
+    /// `moreRecentThan`: a node whose item is not newer leaves it out (BEP 44's `seq`).
+    case get(target: NodeID, moreRecentThan: Int64?)
+    case put(token: [UInt8], KRPCPut)
+    /// A method that is not known here. With a target it is answered like find_node (BEP 5, forward compatibility).
+    case other(target: NodeID?)
+    /// A query that has to be answered with an error.
+    case invalid(KRPCError)
+}
+
+/// What a put query wants stored.
+public enum KRPCPut: Equatable, Sendable {
+    /// The bencoded value.
+    case immutable([UInt8])
+    /// `cas`: only store when the present sequence is this one.
+    case mutable(MutableItem, cas: Int64?)
+}
+
+/// What a node answers. All but the id depends on the query.
+public struct KRPCResponse: Equatable, Sendable {
+    public var id: NodeID
+    public var nodes: [Contact]?
+    public var token: [UInt8]?
+    /// The bencoded value of an item.
+    public var encodedValue: [UInt8]?
+    public var key: [UInt8]?
+    public var sequence: Int64?
+    public var signature: [UInt8]?
+
+    public init(id: NodeID) { self.id = id }
+
+    /// The mutable item in the answer, checked in every way: it belongs to the target, has an allowed size and a valid signature.
+    /// Nil when there is none; `failure` says why when there is one that is wrong.
+    func mutableItem(for target: NodeID, salt: [UInt8] = []) -> Result<MutableItem, ItemFlaw>? {
+        guard let encodedValue else { return nil }
+        guard let key, let sequence, let signature, signature.count == 64 else { return .failure(.incomplete) }
+        guard sequence >= 0 else { return .failure(.negativeSequence) }
+        guard ItemLimits.allows(encodedValue: encodedValue) else { return .failure(.tooLarge) }
+        guard NodeID(hashing: key + salt) == target, let key = PublicKey(bytes: key) else { return .failure(.wrongKey) }
+        let item = MutableItem(key: key, salt: salt, sequence: sequence, signature: signature, encodedValue: encodedValue)
+        return item.isSignatureValid ? .success(item) : .failure(.badSignature)
+    }
+}
+
+/// What is wrong with an item that a node has sent.
+public enum ItemFlaw: Error, Equatable, Sendable {
+    case incomplete, negativeSequence, tooLarge, wrongKey, badSignature
+}
+
+/// An error message (BEP 5, BEP 44).
+public struct KRPCError: Error, Equatable, Sendable {
+    public var code: Int64
+    /// As the other side wrote it: escape it before showing it.
+    public var text: String
+
+    public init(code: Int64, text: String) {
+        self.code = code
+        self.text = text
+    }
+
+    public static let protocolCode: Int64 = 203
+    public static let methodUnknownCode: Int64 = 204
+    public static let tooBigCode: Int64 = 205
+    public static let badSignatureCode: Int64 = 206
+    public static let saltTooBigCode: Int64 = 207
+    public static let casMismatchCode: Int64 = 301
+    public static let sequenceTooOldCode: Int64 = 302
+}

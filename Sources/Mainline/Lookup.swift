@@ -1,0 +1,171 @@
+import Platform
+
+/// One iterative look-up: asks the closest nodes it knows for closer ones until the closest have answered or are dead.
+///
+/// All fresh nodes among the ``width`` closest are asked at once, as the mainline library does. A node that takes longer than nodes
+/// of this network usually do no longer holds the others up (``stalled(_:)``), so a dead node costs a few round trips, not a
+/// time-out. Every list is bounded, so that a crowd of invented nodes can neither fill memory nor keep a look-up going.
+struct Lookup {
+    /// How many of the closest nodes have to answer, and get an item put: the mainline library's number (spec/pkarr-wire.md, 3.4).
+    static let width = 20
+    /// Queries in all. An honest look-up in the public network takes 40 to 80.
+    static let mostQueries = 300
+    /// Candidates kept; those farthest away are dropped.
+    private static let mostCandidates = 160
+    /// Addresses that are remembered so as not to be taken twice.
+    private static let mostKnown = 4096
+    /// Contacts taken from one answer: no node needs to name more.
+    private static let mostPerAnswer = 20
+    /// Nodes that share an IP address, where it is not a local one. BEP 42 allows one address eight places.
+    private static let mostPerIP = 3
+    /// Attempts at a bootstrap node, of which there are few, so that one lost datagram does not end everything.
+    private static let bootstrapAttempts = 2
+
+    enum State: Equatable { case fresh, asked, stalled, dead, answered }
+
+    struct Candidate {
+        var contact: Contact
+        var state = State.fresh
+        var token: [UInt8]?
+        fileprivate var rank: Rank
+    }
+
+    /// Nodes whose id is not theirs by BEP 42 come last, as in the mainline library.
+    fileprivate struct Rank: Comparable {
+        var isInvalid: Bool
+        var distance: NodeID.Distance
+
+        static func < (left: Rank, right: Rank) -> Bool {
+            left.isInvalid != right.isInvalid ? right.isInvalid : left.distance < right.distance
+        }
+    }
+
+    /// An address whose id is not known until it answers.
+    private struct Bootstrap {
+        var state = State.fresh
+        var attempts = 0
+    }
+
+    /// Whom to ask next.
+    struct Destination: Hashable {
+        var address: SocketAddress
+        var id: NodeID?
+    }
+
+    let target: NodeID
+    private(set) var candidates: [Candidate] = []
+    private var bootstraps: [SocketAddress: Bootstrap] = [:]
+    private var known: Set<SocketAddress> = []
+    private var perIP: [IPAddress: Int] = [:]
+    private(set) var queries = 0
+
+    init(target: NodeID, knowing contacts: [Contact], bootstraps addresses: [SocketAddress]) {
+        self.target = target
+        add(contacts[...])
+        add(bootstraps: addresses)
+    }
+
+    mutating func add(bootstraps addresses: [SocketAddress]) {
+        for address in addresses where known.insert(address).inserted { bootstraps[address] = Bootstrap() }
+    }
+
+    /// Takes the nodes that have not been asked yet and are worth asking; they count as asked.
+    mutating func takeQueries() -> [Destination] {
+        var destinations: [Destination] = []
+        for address in bootstraps.keys where bootstraps[address]!.state == .fresh && queries < Lookup.mostQueries {
+            bootstraps[address]!.state = .asked
+            bootstraps[address]!.attempts += 1
+            queries += 1
+            destinations.append(Destination(address: address, id: nil))
+        }
+        for index in window where candidates[index].state == .fresh && queries < Lookup.mostQueries {
+            candidates[index].state = .asked
+            queries += 1
+            destinations.append(Destination(address: candidates[index].contact.address, id: candidates[index].contact.id))
+        }
+        return destinations
+    }
+
+    /// Nothing more is expected from anybody who matters.
+    var isFinished: Bool {
+        let pending: [State] = responders == 0 ? [.fresh, .asked, .stalled] : [.fresh, .asked]
+        let window = window
+        guard window.allSatisfy({ candidates[$0].state == .answered }) else { return false }
+        // Once enough nodes have answered, a dead bootstrap node is no reason to wait.
+        if window.count >= Lookup.width { return true }
+        return !bootstraps.values.contains { pending.contains($0.state) } && (responders > 0 || !candidates.contains { pending.contains($0.state) })
+    }
+
+    /// All queries are spent, and all that were sent have come to something.
+    var isExhausted: Bool {
+        queries >= Lookup.mostQueries && !candidates.contains { $0.state == .asked } && !bootstraps.values.contains { $0.state == .asked }
+    }
+
+    /// An answer has come. What counts is the id that the node itself gives, not the one that others have given it.
+    mutating func answered(_ destination: Destination, by contact: Contact, token: [UInt8]?, naming nodes: [Contact]) {
+        if destination.id == nil {
+            bootstraps[destination.address]?.state = .answered
+        } else if destination.id != contact.id {
+            change(destination, to: .dead, from: [.asked, .stalled])
+        }
+        let index = candidates.firstIndex { $0.contact == contact } ?? insert(contact)
+        candidates[index].state = .answered
+        candidates[index].token = token
+        add(nodes.prefix(Lookup.mostPerAnswer))
+    }
+
+    mutating func stalled(_ destination: Destination) {
+        change(destination, to: .stalled, from: [.asked])
+    }
+
+    mutating func failed(_ destination: Destination) {
+        if destination.id == nil, let attempts = bootstraps[destination.address]?.attempts, attempts < Lookup.bootstrapAttempts, responders == 0 {
+            bootstraps[destination.address]!.state = .fresh
+        } else {
+            change(destination, to: .dead, from: [.asked, .stalled])
+        }
+    }
+
+    /// The closest nodes that have answered.
+    var closestResponders: [Candidate] { Array(candidates.lazy.filter { $0.state == .answered }.prefix(Lookup.width)) }
+
+    private var responders: Int { candidates.count { $0.state == .answered } }
+
+    /// The closest candidates that are alive as far as is known.
+    private var window: [Int] {
+        Array(candidates.indices.lazy.filter { candidates[$0].state != .dead && candidates[$0].state != .stalled }.prefix(Lookup.width))
+    }
+
+    private mutating func change(_ destination: Destination, to state: State, from allowed: [State]) {
+        if destination.id == nil {
+            if let present = bootstraps[destination.address]?.state, allowed.contains(present) {
+                bootstraps[destination.address]!.state = state
+            }
+        } else if let index = candidates.firstIndex(where: { $0.contact.address == destination.address && $0.contact.id == destination.id }),
+            allowed.contains(candidates[index].state)
+        {
+            candidates[index].state = state
+        }
+    }
+
+    private mutating func add(_ contacts: ArraySlice<Contact>) {
+        for contact in contacts where known.count < Lookup.mostKnown && !known.contains(contact.address) {
+            let ip = contact.address.ip
+            guard ip.isLocalNetwork || perIP[ip, default: 0] < Lookup.mostPerIP else { continue }
+            known.insert(contact.address)
+            perIP[ip, default: 0] += 1
+            insert(contact)
+        }
+        while candidates.count > Lookup.mostCandidates, let last = candidates.lastIndex(where: { $0.state == .fresh || $0.state == .dead }) {
+            candidates.remove(at: last)
+        }
+    }
+
+    @discardableResult
+    private mutating func insert(_ contact: Contact) -> Int {
+        let rank = Rank(isInvalid: !contact.hasValidID, distance: contact.id.distance(to: target))
+        let place = candidates.firstIndex { rank < $0.rank } ?? candidates.endIndex
+        candidates.insert(Candidate(contact: contact, rank: rank), at: place)
+        return place
+    }
+}

@@ -1,0 +1,57 @@
+import Platform
+
+/// Answering queries, in server mode.
+extension MainlineNode {
+    /// Contacts in an answer: the mainline library's number, and BEP 5's where an item already fills the datagram, so that it fits an
+    /// Ethernet frame.
+    private static let contactsPerAnswer = 20
+    private static let contactsBesideItem = 8
+
+    func answer(_ query: KRPCQuery, _ message: KRPCMessage, from asker: Contact, now: Instant) {
+        // Our own query, sent to an address that turned out to be ours.
+        if asker.id == id, transactions.isOurs(message.transaction) { return }
+        guard limiter.admits(asker.address.ip, now: now) else { return }
+        if !message.isReadOnly { meet(asker, now: now) }
+        var response = KRPCResponse(id: id)
+        switch query {
+        case .ping: break
+        case .findNode(let target), .other(let target?): response.nodes = closest(to: target, for: asker, MainlineNode.contactsPerAnswer)
+        case .get(let target, let floor): fill(&response, with: target, moreRecentThan: floor, for: asker, now: now)
+        case .put(let token, let put):
+            guard tokens.isValid(token, for: asker.address.ip, now: now) else {
+                return refuse(KRPCError(code: KRPCError.protocolCode, text: "invalid token"), message, to: asker)
+            }
+            if let error = store.store(put) { return refuse(error, message, to: asker) }
+        case .other(nil): return refuse(KRPCError(code: KRPCError.methodUnknownCode, text: "unknown method"), message, to: asker)
+        case .invalid(let error): return refuse(error, message, to: asker)
+        }
+        reply(.response(response), message, to: asker)
+    }
+
+    private func fill(_ response: inout KRPCResponse, with target: NodeID, moreRecentThan floor: Int64?, for asker: Contact, now: Instant) {
+        response.token = tokens.token(for: asker.address.ip, now: now)
+        switch store.item(at: target) {
+        case .immutable(let value): response.encodedValue = value
+        case .mutable(let item):
+            response.sequence = item.sequence
+            if let floor, item.sequence <= floor { break }
+            response.key = item.key.bytes
+            response.signature = item.signature
+            response.encodedValue = item.encodedValue
+        case nil: break
+        }
+        let count = response.encodedValue == nil ? MainlineNode.contactsPerAnswer : MainlineNode.contactsBesideItem
+        response.nodes = closest(to: target, for: asker, count)
+    }
+
+    /// Everybody but the asker himself, who knows where he is.
+    private func closest(to target: NodeID, for asker: Contact, _ count: Int) -> [Contact] {
+        Array(table.closest(to: target, count: count + 1).filter { $0.address != asker.address }.prefix(count))
+    }
+
+    private func refuse(_ error: KRPCError, _ message: KRPCMessage, to asker: Contact) { reply(.error(error), message, to: asker) }
+
+    private func reply(_ body: KRPCMessage.Body, _ query: KRPCMessage, to asker: Contact) {
+        send(KRPCMessage(transaction: query.transaction, observedAddress: asker.address, body: body), to: asker.address)
+    }
+}

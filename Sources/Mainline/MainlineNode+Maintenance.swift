@@ -1,0 +1,55 @@
+import Crypto
+import Platform
+
+/// Being a good node of the network, in server mode.
+extension MainlineNode {
+    func maintain(now: Instant) {
+        if now >= maintenance.nextRefresh, maintenance.refreshes == 0 { refresh(now: now) }
+        guard now >= maintenance.nextCheck else { return }
+        maintenance.nextCheck = now + Maintenance.interval
+        maintenance.newcomers = 0
+        takeElectedAddress(now: now)
+        let silent = table.entries.filter { now - $0.lastSeen >= RoutingTable.freshness }
+        for entry in silent.prefix(Maintenance.pingsAtOnce) { ping(entry.contact, now: now) }
+    }
+
+    /// Looks for nodes around our own id, and at the same time around a random one, so that far buckets stay filled too.
+    private func refresh(now: Instant) {
+        if table.isEmpty {
+            maintenance.nextRefresh = now + maintenance.retry
+            maintenance.retry = min(maintenance.retry * 2, Maintenance.interval)
+        } else {
+            maintenance.nextRefresh = now + Maintenance.refreshInterval
+        }
+        guard !table.isEmpty || !bootstraps.isEmpty else { return }
+        maintenance.refreshes = 2
+        _ = start(Operation(.refresh, target: id, now: now), now: now)
+        _ = start(Operation(.refresh, target: .random(), now: now), now: now)
+    }
+
+    /// A node that has asked us something may be worth knowing, but only its answer proves that it is where it says.
+    func meet(_ asker: Contact, now: Instant) {
+        guard maintenance.newcomers < Maintenance.pingsAtOnce, table.wants(asker) else { return }
+        maintenance.newcomers += 1
+        ping(asker, now: now)
+    }
+
+    private func ping(_ contact: Contact, now: Instant) {
+        send(.ping, to: Lookup.Destination(address: contact.address, id: contact.id), for: .ping, now: now)
+    }
+
+    func noteVote(_ address: SocketAddress?, by voter: SocketAddress) {
+        guard let ip = address?.ip, maintenance.votes.count < Maintenance.mostVoters || maintenance.votes[voter.ip] != nil else { return }
+        maintenance.votes[voter.ip] = ip
+    }
+
+    /// Takes an id that is valid for our address as others see it (BEP 42), without which careful nodes don't keep us.
+    private func takeElectedAddress(now: Instant) {
+        guard let ip = maintenance.electedAddress, !id.isValid(for: ip) else { return }
+        id = NodeID(for: ip, random: randomBytes(20))
+        var table = RoutingTable(ownID: id)
+        for entry in self.table.entries { table.insert(entry.contact, now: entry.lastSeen) }
+        self.table = table
+        maintenance.nextRefresh = now
+    }
+}

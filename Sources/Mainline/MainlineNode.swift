@@ -1,0 +1,188 @@
+import Crypto
+import Platform
+
+/// A node of the Mainline DHT (BEP 5, 42, 43, 44) without a socket and without a clock.
+///
+/// Datagrams and moments go in; datagrams to send and events come out (``takeDatagrams()``, ``takeEvents()``), and ``nextDeadline``
+/// says when to call ``advance(to:)`` if nothing else happens. As a client it asks and never answers; as a server it also answers
+/// and keeps items for others.
+public final class MainlineNode {
+    public enum Mode: Sendable {
+        /// Read-only (BEP 43): asks, answers nobody, is remembered by nobody.
+        case client
+        case server
+    }
+
+    public struct Datagram: Sendable {
+        public var bytes: [UInt8]
+        public var destination: SocketAddress
+    }
+
+    /// A look-up or a put that was asked of this node.
+    public struct OperationID: Hashable, Sendable {
+        var number: UInt64
+    }
+
+    public enum Event {
+        /// A valid item, as soon as a node has sent it. The same item comes once for each node that has it.
+        case item(OperationID, MutableItem, from: Contact)
+        case lookupFinished(OperationID, LookupOutcome)
+        case putFinished(OperationID, PutOutcome)
+    }
+
+    /// Datagrams larger than this are not KRPC: the largest item with twenty contacts makes 1.8 kB, and the mainline library reads
+    /// no more than this.
+    public static let largestDatagram = 2048
+    /// Look-ups and puts that run at the same time; more wait.
+    static let mostRunning = 64
+    /// Look-ups and puts that wait; more are refused as overloaded.
+    static let mostWaiting = 1024
+    /// Whatever happens, a look-up ends after this long: six time-outs of the slowest kind.
+    static let longestLookup = Duration.seconds(12)
+
+    public let mode: Mode
+    public internal(set) var id: NodeID
+    /// Where this node itself is, for what it stores itself.
+    let ownAddress: SocketAddress
+
+    var table: RoutingTable
+    var bootstraps: [SocketAddress] = []
+    var isAwaitingBootstraps: Bool
+    var transactions = Transactions()
+    var operations: [OperationID: Operation] = [:]
+    var waiting: [(id: OperationID, operation: Operation)] = []
+    private var lastOperation: UInt64 = 0
+    var tokens: Tokens
+    var store: ItemStore
+    var limiter = RequestLimiter()
+    var maintenance: Maintenance
+    private var datagrams: [Datagram] = []
+    private var events: [Event] = []
+
+    /// - Parameters:
+    ///   - ownAddress: Where the node's socket is bound.
+    ///   - awaitingBootstraps: Whether ``add(bootstraps:now:)`` will be called; until then look-ups that know nobody wait instead of
+    ///     ending.
+    ///   - storeCapacity: Bytes of memory for items of others.
+    public init(
+        mode: Mode, ownAddress: SocketAddress, id: NodeID = .random(), awaitingBootstraps: Bool, storeCapacity: Int = 16 << 20,
+        now: Instant
+    ) {
+        self.mode = mode
+        self.id = id
+        self.ownAddress = ownAddress
+        isAwaitingBootstraps = awaitingBootstraps
+        table = RoutingTable(ownID: id)
+        tokens = Tokens(now: now)
+        store = ItemStore(capacity: storeCapacity)
+        maintenance = Maintenance(now: now)
+    }
+
+    // Asking
+
+    /// Looks an item up. Each valid one is an event, then comes the outcome.
+    ///
+    /// - Parameter moreRecentThan: Nodes need not send items of this sequence and below; items they send anyway are no events.
+    public func get(_ target: NodeID, moreRecentThan: Int64? = nil, now: Instant) -> OperationID {
+        start(Operation(.get(moreRecentThan: moreRecentThan), target: target, now: now), now: now)
+    }
+
+    /// Stores an item at the closest nodes, unless a more recent one is found on the way.
+    ///
+    /// - Parameter cas: The sequence that nodes must have at present if they have the item at all (BEP 44).
+    public func put(_ item: MutableItem, cas: Int64? = nil, now: Instant) -> OperationID {
+        start(Operation(.put(item, cas: cas), target: item.target, now: now), now: now)
+    }
+
+    /// Ends an operation at once; its outcome so far is an event.
+    public func cancel(_ id: OperationID) {
+        if let index = waiting.firstIndex(where: { $0.id == id }) {
+            report(id, waiting.remove(at: index).operation, .cancelled)
+        } else if let operation = operations.removeValue(forKey: id) {
+            transactions.forget(id)
+            report(id, operation, .cancelled)
+        }
+    }
+
+    /// Gives addresses of nodes to begin with. An empty list says that none could be found.
+    ///
+    /// - Parameter areAll: Nothing more will come.
+    public func add(bootstraps addresses: [SocketAddress], areAll: Bool, now: Instant) {
+        bootstraps += addresses.filter { $0.isUsable && $0 != ownAddress && !bootstraps.contains($0) }
+        if areAll { isAwaitingBootstraps = false }
+        for id in operations.keys {
+            if operations[id]!.lookup.candidates.count < Lookup.width { operations[id]!.lookup.add(bootstraps: bootstraps) }
+            proceed(id, now: now)
+        }
+        if mode == .server { maintenance.hasToJoin(now: now) }
+        advance(to: now)
+    }
+
+    // In and out
+
+    /// Takes a datagram that has come.
+    public func receive(_ datagram: [UInt8], from source: SocketAddress, now: Instant) {
+        guard datagram.count <= MainlineNode.largestDatagram, source.isUsable, source != ownAddress,
+            let message = try? KRPCMessage(datagram)
+        else { return }
+        switch message.body {
+        case .query(let id, let query):
+            if mode == .server { answer(query, message, from: Contact(id: id, address: source), now: now) }
+        case .response(let response): take(response, message, from: source, now: now)
+        case .error(let error): take(error, message, from: source, now: now)
+        }
+    }
+
+    /// Does what time demands.
+    public func advance(to now: Instant) {
+        expireTransactions(now: now)
+        for id in operations.keys where now - operations[id]!.startedAt >= MainlineNode.longestLookup && operations[id]!.isLookingUp {
+            finishLookup(id, .limited, now: now)
+        }
+        if mode == .server { maintain(now: now) }
+    }
+
+    /// When ``advance(to:)`` has something to do next.
+    public var nextDeadline: Instant? {
+        var deadlines = operations.values.filter(\.isLookingUp).map { $0.startedAt + MainlineNode.longestLookup }
+        if let next = transactions.nextDeadline { deadlines.append(next) }
+        if mode == .server { deadlines.append(maintenance.nextDeadline) }
+        return deadlines.min()
+    }
+
+    /// Takes the datagrams to send now, in order.
+    public func takeDatagrams() -> [Datagram] {
+        defer { datagrams.removeAll(keepingCapacity: true) }
+        return datagrams
+    }
+
+    /// Takes what has happened, in order.
+    public func takeEvents() -> [Event] {
+        defer { events.removeAll(keepingCapacity: true) }
+        return events
+    }
+
+    /// Nodes in the routing table.
+    public var knownNodes: Int { table.count }
+    /// Items stored for others.
+    public var storedItems: Int { store.count }
+
+    func send(_ message: KRPCMessage, to destination: SocketAddress) {
+        datagrams.append(Datagram(bytes: message.encoded, destination: destination))
+    }
+
+    func emit(_ event: Event) { events.append(event) }
+
+    func start(_ operation: Operation, now: Instant) -> OperationID {
+        lastOperation += 1
+        let id = OperationID(number: lastOperation)
+        if operations.count < MainlineNode.mostRunning {
+            begin(id, operation, now: now)
+        } else if waiting.count < MainlineNode.mostWaiting {
+            waiting.append((id, operation))
+        } else {
+            report(id, operation, .overloaded)
+        }
+        return id
+    }
+}

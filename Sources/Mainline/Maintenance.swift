@@ -1,0 +1,47 @@
+import Platform
+
+/// What a server does unasked: join the network, keep its table fresh, learn its own address.
+struct Maintenance {
+    /// How often the table is looked through for nodes that have long been silent.
+    static let interval = Duration.seconds(60)
+    /// How often nodes near to us and near to a random place are looked for (BEP 5 refreshes a bucket after 15 minutes).
+    static let refreshInterval = Duration.seconds(900)
+    /// While nobody has answered, joining is tried again after this time, doubled each time up to ``interval``.
+    static let firstRetry = Duration.seconds(2)
+    /// Pings in one look through the table, and to newcomers within one interval.
+    static let pingsAtOnce = 16
+
+    var nextCheck: Instant
+    var nextRefresh: Instant
+    var retry = Maintenance.firstRetry
+    /// Look-ups for the table that are under way.
+    var refreshes = 0
+    var newcomers = 0
+    /// What others have last seen as our address, by their own (BEP 42).
+    var votes: [IPAddress: IPAddress] = [:]
+
+    /// Voters that are remembered.
+    static let mostVoters = 32
+    /// Votes that are needed to believe in an address.
+    static let votesNeeded = 4
+
+    init(now: Instant) {
+        nextCheck = now + Maintenance.interval
+        nextRefresh = now
+    }
+
+    var nextDeadline: Instant { refreshes > 0 ? nextCheck : min(nextCheck, nextRefresh) }
+
+    mutating func hasToJoin(now: Instant) {
+        nextRefresh = min(nextRefresh, now)
+        retry = Maintenance.firstRetry
+    }
+
+    /// The address that most voters agree on, if there are enough of them.
+    var electedAddress: IPAddress? {
+        let counts = Dictionary(votes.values.map { ($0, 1) }, uniquingKeysWith: +)
+        guard let best = counts.max(by: { $0.value < $1.value }), best.value >= Maintenance.votesNeeded, best.value * 2 > votes.count
+        else { return nil }
+        return best.key
+    }
+}

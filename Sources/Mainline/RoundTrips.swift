@@ -1,0 +1,33 @@
+import Platform
+
+/// How long answers take (RFC 6298), over all nodes together.
+struct RoundTrips {
+    /// What a query may take at most: the mainline library's time-out.
+    static let longestPatience = Duration.seconds(2)
+    /// A busy node on a fast network still deserves this long.
+    private static let shortestPatience = Duration.milliseconds(250)
+    /// With fewer answers than this nothing is known.
+    private static let samplesNeeded = 4
+
+    private var samples = 0
+    private var smoothed = Duration.zero
+    private var variation = Duration.zero
+
+    mutating func note(_ sample: Duration) {
+        if samples == 0 {
+            smoothed = sample
+            variation = sample / 2
+        } else {
+            let difference = smoothed > sample ? smoothed - sample : sample - smoothed
+            variation = (variation * 3 + difference) / 4
+            smoothed = (smoothed * 7 + sample) / 8
+        }
+        samples += 1
+    }
+
+    /// When a look-up stops waiting for a node and goes on with the next one. A late answer is still welcome.
+    var patience: Duration {
+        guard samples >= RoundTrips.samplesNeeded else { return RoundTrips.longestPatience }
+        return min(max(smoothed + variation * 4, RoundTrips.shortestPatience), RoundTrips.longestPatience)
+    }
+}
