@@ -11,7 +11,7 @@ extension MutableItem {
 extension SignedPacket {
     /// The packet in an item. Throws when the value is no DNS message, which the key's owner may well have signed.
     public init(_ item: MutableItem) throws(SignedPacketError) {
-        guard let message = item.value, item.sequence >= 0 else { throw .badMessage(.init(item)) }
-        try self.init(publicKey: item.key, signature: item.signature, timestamp: UInt64(item.sequence), message: message)
+        guard let message = item.value else { throw .badMessage(.truncated(offset: 0)) }
+        try self.init(publicKey: item.key, signature: item.signature, timestamp: UInt64(bitPattern: item.sequence), message: message)
     }
 }
