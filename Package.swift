@@ -1,11 +1,11 @@
 // swift-tools-version: 6.0
 import PackageDescription
 
-/// A library of ours: one folder of Sources, one folder of Tests.
-func library(_ name: String, _ dependencies: [Target.Dependency]) -> [Target] {
+/// A library of ours: one folder of Sources, one folder of Tests, which may need a library more as a peer.
+func library(_ name: String, _ dependencies: [Target.Dependency], testedWith peers: [Target.Dependency] = []) -> [Target] {
     [
         .target(name: name, dependencies: dependencies),
-        .testTarget(name: "\(name)Tests", dependencies: [.byName(name: name)] + dependencies),
+        .testTarget(name: "\(name)Tests", dependencies: [.byName(name: name)] + dependencies + peers),
     ]
 }
 
@@ -20,7 +20,7 @@ func command(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let package = Package(
     name: "keyhole",
     // Only for the fuzz targets, a package of their own in Tests/Fuzz.
-    products: ["JSON", "Platform", "Crypto", "Pkarr", "Iroh", "Mainline", "HTTP", "Discovery", "QUIC", "Paths", "Tunnel", "Toolkit"]
+    products: ["JSON", "Platform", "Crypto", "Pkarr", "Iroh", "Mainline", "HTTPClient", "Discovery", "PkarrRelay", "QUIC", "Paths", "Tunnel", "Toolkit"]
         .map { .library(name: $0, targets: [$0]) },
     dependencies: [.package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")],
     targets: [
@@ -43,8 +43,11 @@ let package = Package(
         + library("Pkarr", ["Crypto", "JSON", "Platform"])
         + library("Iroh", ["Crypto", "JSON", "Platform", "Pkarr"])
         + library("Mainline", ["Crypto", "Platform", "Pkarr"])
-        + library("HTTP", ["CCurl", "CMicrohttpd", "EventLoop", "Platform"])
-        + library("Discovery", ["Mainline", "Pkarr", "HTTP", "EventLoop", "JSON", "Crypto", "Platform"])
+        + library("HTTPClient", ["CCurl", "EventLoop", "Platform"], testedWith: ["HTTPServer"])
+        // A library of its own, so that only commands that serve load libmicrohttpd.
+        + library("HTTPServer", ["CMicrohttpd", "EventLoop", "Platform"], testedWith: ["HTTPClient"])
+        + library("Discovery", ["Mainline", "Pkarr", "HTTPClient", "EventLoop", "JSON", "Crypto", "Platform"])
+        + library("PkarrRelay", ["Discovery", "Mainline", "Pkarr", "HTTPServer", "EventLoop", "Crypto", "Platform"], testedWith: ["HTTPClient"])
         + library("QUIC", ["CQUIC", "Crypto", "Platform"])
         + library("Paths", ["CPlatform", "QUIC", "Iroh", "EventLoop", "Platform"])
         + library("Tunnel", ["Paths", "QUIC", "EventLoop", "JSON", "Crypto", "Platform"])
@@ -54,7 +57,7 @@ let package = Package(
             command("pkarr-build", ["Pkarr", "Iroh"]),
             command("pkarr-publish", ["Discovery"]),
             command("pkarr-resolve", ["Discovery"]),
-            command("pkarr-serve", ["Discovery"]),
+            command("pkarr-serve", ["PkarrRelay", "Discovery"]),
             command("quic-listen", ["Tunnel", "Iroh"]),
             command("quic-dial", ["Tunnel", "Iroh"]),
             command("tunnel-bridge", ["Tunnel"]),

@@ -3,7 +3,7 @@ import Foundation
 import PackageDescription
 
 /// The libraries whose parsers are fuzzed.
-let libraries = ["JSON", "Platform", "Crypto", "Pkarr", "Iroh", "Mainline", "HTTP", "Discovery", "QUIC", "Paths", "Tunnel", "Toolkit"]
+let libraries = ["JSON", "Platform", "Crypto", "Pkarr", "Iroh", "Mainline", "HTTPClient", "Discovery", "PkarrRelay", "QUIC", "Paths", "Tunnel", "Toolkit"]
 
 /// Every file of Targets is a fuzz target named after it.
 let targets = try! FileManager.default.contentsOfDirectory(atPath: "\(Context.packageDirectory)/Targets")

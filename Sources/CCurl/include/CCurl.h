@@ -1,1 +1,72 @@
+/* libcurl, loaded when it is first needed: linking it would cost every start of a command several milliseconds and megabytes, and most
+   runs make no request. Variadic calls are made here, where C can make them. */
+#ifndef KEYHOLE_CCURL_H
+#define KEYHOLE_CCURL_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Loads and initialises the library once. Returns NULL, or why it can't be had (valid until the process ends). */
+const char *keyhole_curl_load(void);
+
+/* What to wait for on a socket: CURL_POLL_IN, OUT, INOUT and REMOVE. */
+enum keyhole_curl_poll { keyhole_curl_poll_in = 1, keyhole_curl_poll_out = 2, keyhole_curl_poll_inout = 3, keyhole_curl_poll_remove = 4 };
+
+typedef struct keyhole_curl_multi keyhole_curl_multi;
+typedef struct keyhole_curl_transfer keyhole_curl_transfer;
+
+/* What libcurl wants of the event loop. */
+struct keyhole_curl_loop {
+    void *context;
+    void (*watch)(void *context, int socket, int poll);
+    /* milliseconds < 0 stops the timer. Never call back into libcurl from here. */
+    void (*schedule)(void *context, long milliseconds);
+};
+
+/* A request. All pointers need to live only until keyhole_curl_start returns. */
+struct keyhole_curl_request {
+    const char *method;
+    const char *url;
+    /* Whole lines, "Name: value", ended by a NULL. */
+    const char *const *headers;
+    /* May be NULL for none. */
+    const uint8_t *body;
+    size_t body_length;
+    long connect_timeout_ms;
+    long timeout_ms;
+    long most_redirects;
+    /* Comma-separated: where the request and its redirects may go. */
+    const char *schemes;
+    void *context;
+    /* Both return whether to go on. A header line comes with its line end; each response of a redirect begins with a status line. */
+    bool (*on_header)(void *context, const uint8_t *bytes, size_t count);
+    bool (*on_body)(void *context, const uint8_t *bytes, size_t count);
+};
+
+/* How a transfer ended. */
+enum keyhole_curl_ending {
+    keyhole_curl_done,
+    keyhole_curl_timed_out,
+    /* on_header or on_body said so. */
+    keyhole_curl_stopped,
+    keyhole_curl_bad_url,
+    keyhole_curl_failed,
+};
+
+/* NULL when out of memory. */
+keyhole_curl_multi *keyhole_curl_multi_new(struct keyhole_curl_loop loop);
+void keyhole_curl_multi_free(keyhole_curl_multi *multi);
+
+/* Starts a transfer; NULL when out of memory. */
+keyhole_curl_transfer *keyhole_curl_start(keyhole_curl_multi *multi, const struct keyhole_curl_request *request);
+/* Ends a transfer, done or not, and frees it. Not to be called from a callback. */
+void keyhole_curl_end(keyhole_curl_multi *multi, keyhole_curl_transfer *transfer);
+
+/* Something happened on a socket, or with socket < 0 the timer fired. */
+void keyhole_curl_act(keyhole_curl_multi *multi, int socket, bool readable, bool writable);
+/* The context of the next transfer that has ended, NULL if none. The caller has still to call keyhole_curl_end, until which *reason
+   is valid. */
+void *keyhole_curl_next_done(keyhole_curl_multi *multi, enum keyhole_curl_ending *ending, const char **reason, long *status);
+
+#endif

@@ -1,0 +1,139 @@
+import CMicrohttpd
+import EventLoop
+import Glibc
+import Platform
+
+/// A small HTTP/1.1 server on an event loop, for short requests and short answers that may take a while to come by.
+///
+/// Under it is libmicrohttpd without threads. All that a client can make us keep is bounded: connections, headers, body, time.
+public final class HTTPServer {
+    /// What clients may use.
+    public struct Limits: Sendable {
+        public var connections = 1000
+        /// All clients behind one proxy or one carrier's NAT share it.
+        public var connectionsPerAddress = 200
+        /// A connection without traffic is closed. Longer than any answer takes.
+        public var idle: Duration = .seconds(30)
+        /// Bytes of a request's body; more is answered with 413.
+        public var body: Int
+
+        public init(body: Int) { self.body = body }
+    }
+
+    /// Request line and headers of one connection, in bytes. Browsers send at most some 4 KB.
+    private static let connectionMemory = 16 * 1024
+
+    /// The address it listens on.
+    public let address: SocketAddress
+
+    private let loop: EventLoop
+    private let limits: Limits
+    private let handler: (HTTPExchange) -> Void
+    private var daemon: OpaquePointer?
+    private var watcher: Watcher?
+    private var timer: Timer?
+    private var isRunning = false
+    /// Connections have been woken up: the daemon has to run again, which its descriptor does not tell.
+    private var hasResumed = false
+    private var exchanges: [ObjectIdentifier: HTTPExchange] = [:]
+
+    /// Starts to serve.
+    ///
+    /// - Parameter handler: Called from the loop once a request is complete; it answers then or later.
+    /// - Throws: ``SystemError`` when the address can't be bound.
+    public init(
+        on loop: EventLoop, bind address: SocketAddress, limits: Limits, handler: @escaping (HTTPExchange) -> Void
+    ) throws(SystemError) {
+        self.loop = loop
+        self.limits = limits
+        self.handler = handler
+        let listener = try Sockets.tcpListener(bind: address)
+        self.address = try Sockets.localAddress(listener.number)
+        var settings = keyhole_mhd_settings()
+        settings.listener = listener.release()
+        settings.most_connections = UInt32(limits.connections)
+        settings.most_connections_per_address = UInt32(limits.connectionsPerAddress)
+        settings.idle_seconds = UInt32(max(1, limits.idle.components.seconds))
+        settings.connection_memory = Self.connectionMemory
+        settings.context = Unmanaged.passUnretained(self).toOpaque()
+        settings.on_request = { context, connection, target, method, _, bytes, count, slot in
+            HTTPServer.from(context).receive(connection!, target!, method!, bytes, count!, slot!)
+        }
+        settings.on_completed = { context, _, slot, _ in
+            guard let slot, let raw = slot.pointee else { return }
+            slot.pointee = nil
+            HTTPServer.from(context).forget(Unmanaged<HTTPExchange>.fromOpaque(raw).takeUnretainedValue())
+        }
+        guard let daemon = keyhole_mhd_start(&settings) else { throw SystemError(call: "MHD_start_daemon", code: ENOMEM) }
+        self.daemon = daemon
+        timer = Timer(on: loop) { [unowned self] in run() }
+        watcher = try Watcher(on: loop, keyhole_mhd_epoll(daemon)) { [unowned self] _ in run() }
+        watcher?.wait(for: .readable)
+    }
+
+    deinit { close() }
+
+    /// Stops listening and closes all connections. Requests not answered yet get 503.
+    public func close() {
+        guard let daemon else { return }
+        for exchange in exchanges.values { exchange.answer(HTTPAnswer(status: 503)) }
+        MHD_run(daemon)
+        watcher?.cancel()
+        timer?.stop()
+        self.daemon = nil
+        MHD_stop_daemon(daemon)
+    }
+
+    private static func from(_ context: UnsafeMutableRawPointer?) -> HTTPServer {
+        Unmanaged<HTTPServer>.fromOpaque(context!).takeUnretainedValue()
+    }
+
+    private func run() {
+        guard let daemon, !isRunning else { return }
+        isRunning = true
+        repeat {
+            hasResumed = false
+            MHD_run(daemon)
+        } while hasResumed
+        isRunning = false
+        var milliseconds: UInt64 = 0
+        // Idle connections have to be closed in time even when nothing happens on any of them.
+        if MHD_get_timeout(daemon, &milliseconds) == .YES {
+            timer?.start(after: .milliseconds(Int64(milliseconds)))
+        } else {
+            timer?.stop()
+        }
+    }
+
+    private func resume(_ connection: OpaquePointer) {
+        MHD_resume_connection(connection)
+        hasResumed = true
+        if !isRunning { timer?.start(after: .zero) }
+    }
+
+    private func receive(
+        _ connection: OpaquePointer, _ target: UnsafePointer<CChar>, _ method: UnsafePointer<CChar>, _ bytes: UnsafePointer<CChar>?,
+        _ count: UnsafeMutablePointer<Int>, _ slot: UnsafeMutablePointer<UnsafeMutableRawPointer?>
+    ) -> MHD_Result {
+        guard let raw = slot.pointee else {
+            let exchange = HTTPExchange(connection, method: String(cString: method), path: String(cString: target), limit: limits.body) { [unowned self] in
+                resume(connection)
+            }
+            exchanges[ObjectIdentifier(exchange)] = exchange
+            slot.pointee = Unmanaged.passUnretained(exchange).toOpaque()
+            return exchange.refuseByLength()
+        }
+        let exchange = Unmanaged<HTTPExchange>.fromOpaque(raw).takeUnretainedValue()
+        if count.pointee > 0 {
+            let taken = exchange.take(UnsafeRawBufferPointer(start: bytes, count: count.pointee))
+            count.pointee = 0
+            return taken ? .YES : .NO
+        }
+        return exchange.proceed(handler)
+    }
+
+    private func forget(_ exchange: HTTPExchange) {
+        exchange.abandon()
+        exchanges[ObjectIdentifier(exchange)] = nil
+    }
+}

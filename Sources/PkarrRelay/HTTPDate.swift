@@ -1,0 +1,35 @@
+import Glibc
+
+/// Dates of HTTP headers (RFC 9110, 5.6.7): whole seconds, always in GMT.
+enum HTTPDate {
+    private static let format = "%a, %d %b %Y %H:%M:%S GMT"
+
+    /// - Parameter microseconds: Since 1970; what is less than a second is cut off.
+    static func text(microseconds: UInt64) -> String {
+        var seconds = time_t(microseconds / 1_000_000)
+        var parts = tm()
+        // Fails only for years that don't fit an Int32.
+        guard gmtime_r(&seconds, &parts) != nil else { return "Fri, 31 Dec 9999 23:59:59 GMT" }
+        return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
+            strftime(buffer.baseAddress!, 64, format, &parts)
+            return String(cString: buffer.baseAddress!)
+        }
+    }
+
+    /// Microseconds since 1970; nil for anything else than the one format that is still sent.
+    static func microseconds(_ text: String) -> UInt64? {
+        // "Sun, 06 Nov 1994 08:49:37 GMT"
+        let words = text.split(separator: " ", omittingEmptySubsequences: false)
+        guard words.count == 6, text.utf8.count == 29, words[5] == "GMT", let day = Int32(words[1]), (1...31).contains(day),
+            let month = months.firstIndex(of: String(words[2])), let year = Int32(words[3]), year >= 1970
+        else { return nil }
+        let clock = words[4].split(separator: ":", omittingEmptySubsequences: false).map { Int32($0) ?? -1 }
+        guard clock.count == 3, (0...23).contains(clock[0]), (0...59).contains(clock[1]), (0...60).contains(clock[2]) else { return nil }
+        var parts = tm()
+        (parts.tm_year, parts.tm_mon, parts.tm_mday) = (year - 1900, Int32(month), day)
+        (parts.tm_hour, parts.tm_min, parts.tm_sec) = (clock[0], clock[1], clock[2])
+        return UInt64(timegm(&parts)) * 1_000_000
+    }
+
+    private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
+}

@@ -1,0 +1,109 @@
+import EventLoop
+import Glibc
+import HTTPClient
+import HTTPServer
+import Platform
+import Testing
+
+private let loopback = SocketAddress("127.0.0.1:0")!
+
+private func put(_ count: Int, to address: SocketAddress) -> HTTPRequest {
+    HTTPRequest("PUT", "http://\(address)/", body: [UInt8](repeating: 1, count: count), timeout: .seconds(20), largestBody: 10)
+}
+
+@Test("answers may come later and in any order, and other clients are served meanwhile")
+func lateAnswers() throws {
+    let loop = EventLoop()
+    var waiting: [HTTPExchange] = []
+    let server = try HTTPServer(on: loop, bind: loopback, limits: .init(body: 10)) { exchange in
+        waiting.append(exchange)
+        guard waiting.count == 3 else { return }
+        for exchange in waiting.reversed() { exchange.answer(HTTPAnswer(status: 200, body: Array(exchange.path.utf8))) }
+    }
+    let client = HTTPClient(on: loop)
+    var bodies: [String] = []
+    for path in ["/1", "/2", "/3"] {
+        client.send(HTTPRequest("GET", "http://\(server.address)\(path)", timeout: .seconds(20), largestBody: 10)) { result in
+            bodies.append(String(decoding: (try? result.get().body) ?? [], as: UTF8.self))
+            if bodies.count == 3 { loop.stop() }
+        }
+    }
+    loop.run()
+    #expect(bodies.sorted() == ["/1", "/2", "/3"])
+}
+
+@Test("a body at the limit is taken, a longer one is answered with 413", arguments: [(10, 200), (11, 413), (20_000, 413)])
+func limits(count: Int, status: Int) throws {
+    let loop = EventLoop()
+    let server = try HTTPServer(on: loop, bind: loopback, limits: .init(body: 10)) { $0.answer(HTTPAnswer(status: 200)) }
+    var received: Int?
+    let client = HTTPClient(on: loop)
+    client.send(put(count, to: server.address)) {
+        received = try? $0.get().status
+        loop.stop()
+    }
+    loop.run()
+    #expect(received == status)
+}
+
+@Test("an answer to a client that has gone is dropped")
+func goneClient() throws {
+    let loop = EventLoop()
+    var kept: HTTPExchange?
+    let server = try HTTPServer(on: loop, bind: loopback, limits: .init(body: 10)) {
+        kept = $0
+        loop.stop()
+    }
+    let client = HTTPClient(on: loop)
+    let transfer = client.send(put(1, to: server.address)) { _ in Issue.record("completed") }
+    loop.run()
+    transfer.cancel()
+    kept?.answer(HTTPAnswer(status: 200))
+    kept?.answer(HTTPAnswer(status: 500))
+    for _ in 0..<5 { loop.runOnce(waiting: false) }
+    var second: Int?
+    client.send(HTTPRequest("GET", "http://\(server.address)/", timeout: .seconds(20), largestBody: 0)) { second = try? $0.get().status; loop.stop() }
+    loop.run()
+    kept?.answer(HTTPAnswer(status: 204))
+    loop.run()
+    #expect(second == 204)
+}
+
+@Test("closing answers what is waiting with 503 and frees the port")
+func closing() throws {
+    let loop = EventLoop()
+    var server: HTTPServer?
+    server = try HTTPServer(on: loop, bind: loopback, limits: .init(body: 10)) { _ in server?.closeSoon(on: loop) }
+    let address = server!.address
+    var status: Int?
+    let client = HTTPClient(on: loop)
+    client.send(put(1, to: address)) {
+        status = try? $0.get().status
+        loop.stop()
+    }
+    loop.run()
+    #expect(status == 503)
+    server = nil
+    _ = try Sockets.tcpListener(bind: address)
+}
+
+extension HTTPServer {
+    /// From its own handler a server must not be closed.
+    fileprivate func closeSoon(on loop: EventLoop) {
+        var timer: Timer?
+        timer = Timer(on: loop) { [self] in
+            timer = nil
+            close()
+        }
+        timer?.start(after: .zero)
+    }
+}
+
+@Test("an address in use is an error that names the call")
+func addressInUse() throws {
+    let loop = EventLoop()
+    let first = try HTTPServer(on: loop, bind: loopback, limits: .init(body: 10)) { _ in }
+    #expect(throws: SystemError(call: "bind", code: EADDRINUSE)) {
+        _ = try HTTPServer(on: loop, bind: first.address, limits: .init(body: 10)) { _ in }
+    }
+}
