@@ -72,7 +72,7 @@ struct DNSReader {
     }
 
     /// IN, CS, CH, HS and NONE: what pkarr's reader knows.
-    private static let classes: Set<UInt16> = [1, 2, 3, 4, 254]
+    static let classes: Set<UInt16> = [1, 2, 3, 4, 254]
 
     private mutating func expandedRDATA(_ type: RecordType, length: Int) throws(DNSMessageError) -> [UInt8] {
         guard length > 0, let layout = RDATALayout(of: type) else { return Array(try take(length)) }

@@ -19,6 +19,7 @@ extension SignedPacket {
             ("public_key", .string(publicKey.zBase32)),
             ("timestamp", .integer(Int64(timestamp))),
             ("size", .integer(Int64(size))),
+            ("records", records.json(zone: publicKey)),
             ("payload", .string(base64(payload))),
         ])
     }
