@@ -83,7 +83,11 @@ extension ServiceParameter {
         case .mandatory:
             var keys: [UInt16] = []
             for name in try elements(json) {
-                keys.append(try ServiceParameter(name: name)?.rawValue ?? ServiceBinding.parameterKey(number: name))
+                if let parameter = ServiceParameter(name: name) {
+                    keys.append(parameter.rawValue)
+                } else {
+                    keys.append(try ServiceBinding.parameterKey(number: name))
+                }
             }
             return keys.sorted().flatMap { [UInt8($0 >> 8), UInt8($0 & 255)] }
         case .alpn:
