@@ -1,0 +1,97 @@
+# keyhole: build, try, test and install. Debian 12 and later, Ubuntu 24.04 and later, with a Swift toolchain (6.0 or later).
+#
+#   make deps demo          install what the build needs, build, run the demo
+#   make test-deps test     install what the tests need, run them all, quick ones first
+#   make install            into DESTDIR and prefix (/usr/local)
+#   make bench              the figures, each against what it has to reach
+#   make fuzz               every parser on a bounded number of inputs
+#   make completions        write the shells' completions anew after an option has changed
+
+prefix = /usr/local
+bindir = $(prefix)/bin
+mandir = $(prefix)/share/man
+datadir = $(prefix)/share
+SWIFT = swift
+SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
+APT = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
+
+commands = iroh-txt pkarr-build pkarr-publish pkarr-resolve pkarr-serve quic-dial quic-listen tunnel-bridge
+# The standard library is linked in: a command starts in a few milliseconds and runs where no Swift is installed.
+release = --configuration release --static-swift-stdlib
+built = .build/release
+venv = .build/venv
+# The commands that the tests run as processes are those that get installed.
+pytest = KEYHOLE_BIN=$(built) $(venv)/bin/python -m pytest -q
+
+build_packages = pkg-config git ca-certificates libjansson-dev libsodium-dev nettle-dev libuv1-dev libmicrohttpd-dev \
+	libcurl4-openssl-dev libssl-dev libgnutls28-dev libngtcp2-dev libngtcp2-crypto-gnutls-dev
+demo_packages = curl python3
+test_packages = python3-venv shellcheck mandoc zsh fish debootstrap
+bench_packages = gcc jq haproxy ngtcp2-client ngtcp2-server
+
+.PHONY: build deps demo test-deps bench-deps test lint unit commands interop fuzz debian13 bench completions install clean
+
+build:
+	$(SWIFT) build $(release)
+
+deps:
+	$(APT) update
+	$(APT) install -y --no-install-recommends $(build_packages) $(demo_packages)
+
+demo: build
+	PATH="$(CURDIR)/$(built):$$PATH" examples/demo
+
+test-deps: deps
+	$(APT) install -y --no-install-recommends $(test_packages) $(bench_packages)
+
+# Each suite's last line is its own runner's.
+test: lint unit commands interop fuzz debian13
+
+lint:
+	Tests/lint
+
+unit:
+	Tests/unit
+
+commands: build $(venv)/installed
+	$(pytest) Tests/Commands
+
+interop: build $(venv)/installed
+	$(pytest) Tests/Interop
+
+fuzz:
+	Tests/Fuzz/run
+
+debian13:
+	Tests/Debian13/build
+
+bench: build $(venv)/installed
+	$(venv)/bin/python Benchmarks/run
+
+completions: build
+	for command in $(commands); do \
+		for shell in bash zsh fish; do \
+			$(built)/$$command --generate-completion-script $$shell > completions/$$command.$$shell || exit 1; \
+		done; \
+	done
+
+$(venv)/installed: Tests/requirements.txt
+	python3 -m venv $(venv)
+	$(venv)/bin/pip install --quiet --requirement Tests/requirements.txt
+	touch $@
+
+install: build
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5
+	install -s $(commands:%=$(built)/%) $(DESTDIR)$(bindir)
+	install -m 644 man/*.1 $(DESTDIR)$(mandir)/man1
+	install -m 644 man/*.5 $(DESTDIR)$(mandir)/man5
+	install -d $(DESTDIR)$(datadir)/bash-completion/completions $(DESTDIR)$(datadir)/zsh/site-functions \
+		$(DESTDIR)$(datadir)/fish/vendor_completions.d
+	for command in $(commands); do \
+		install -m 644 completions/$$command.bash $(DESTDIR)$(datadir)/bash-completion/completions/$$command && \
+		install -m 644 completions/$$command.zsh $(DESTDIR)$(datadir)/zsh/site-functions/_$$command && \
+		install -m 644 completions/$$command.fish $(DESTDIR)$(datadir)/fish/vendor_completions.d/$$command.fish || exit 1; \
+	done
+
+clean:
+	rm -rf .build .build-fuzz .build-debian13
