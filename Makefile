@@ -26,10 +26,10 @@ pytest = KEYHOLE_BIN=$(built) $(venv)/bin/python -m pytest -q
 build_packages = pkg-config git ca-certificates libjansson-dev libsodium-dev nettle-dev libuv1-dev libmicrohttpd-dev \
 	libcurl4-openssl-dev libssl-dev libgnutls28-dev libngtcp2-dev libngtcp2-crypto-gnutls-dev
 demo_packages = curl python3
-test_packages = python3-venv shellcheck mandoc zsh fish debootstrap
+test_packages = python3-venv shellcheck mandoc zsh fish debootstrap debian-archive-keyring
 bench_packages = gcc jq haproxy ngtcp2-client ngtcp2-server
 
-.PHONY: build deps demo test-deps bench-deps test lint unit commands interop fuzz debian13 bench completions install clean
+.PHONY: build deps demo test-deps test lint unit commands interop fuzz debian13 debian13-packages bench completions install clean
 
 build:
 	$(SWIFT) build $(release)
@@ -64,6 +64,9 @@ fuzz:
 
 debian13:
 	Tests/Debian13/build
+
+debian13-packages:
+	@echo $(build_packages)
 
 bench: build $(venv)/installed
 	$(venv)/bin/python Benchmarks/run
