@@ -17,50 +17,56 @@ func command(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
         path: "Sources/\(name)")
 }
 
+// The lists stand apart and with their types: Swift 6.0 takes minutes over one long expression.
+let systemLibraries: [Target] = [
+    .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
+    .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
+    .systemLibrary(name: "CNettle", pkgConfig: "nettle", providers: [.apt(["nettle-dev"])]),
+    .systemLibrary(name: "CUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
+    .systemLibrary(name: "CMicrohttpd", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
+    .target(name: "CPlatform"),
+    // libcurl is loaded when the first request is made: linking it would cost every start several milliseconds.
+    .target(name: "CCurl", linkerSettings: [.linkedLibrary("dl")]),
+    .target(
+        name: "CQUIC",
+        linkerSettings: [.linkedLibrary("ngtcp2"), .linkedLibrary("ngtcp2_crypto_gnutls"), .linkedLibrary("gnutls")]),
+]
+
+let libraries: [[Target]] = [
+    library("JSON", ["CJansson"]),
+    library("Platform", ["CPlatform"]),
+    library("Crypto", ["CSodium", "CNettle"]),
+    library("EventLoop", ["CUV", "Platform"]),
+    library("Pkarr", ["Crypto", "JSON", "Platform"]),
+    library("Iroh", ["Crypto", "JSON", "Platform", "Pkarr"]),
+    library("Mainline", ["Crypto", "Platform", "Pkarr"]),
+    library("HTTPClient", ["CCurl", "EventLoop", "Platform"], testedWith: ["HTTPServer"]),
+    // A library of its own, so that only commands that serve load libmicrohttpd.
+    library("HTTPServer", ["CMicrohttpd", "EventLoop", "Platform"], testedWith: ["HTTPClient"]),
+    library("Discovery", ["Mainline", "Pkarr", "HTTPClient", "EventLoop", "JSON", "Crypto", "Platform"]),
+    library("PkarrRelay", ["Discovery", "Mainline", "Pkarr", "HTTPServer", "EventLoop", "Crypto", "Platform"], testedWith: ["HTTPClient"]),
+    library("QUIC", ["CQUIC", "Crypto", "Platform"]),
+    library("Paths", ["CPlatform", "QUIC", "Iroh", "EventLoop", "Platform"]),
+    library("Tunnel", ["Paths", "QUIC", "EventLoop", "JSON", "Crypto", "Platform"]),
+    library("Toolkit", ["JSON", "Platform", "Crypto", "EventLoop", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+]
+
+let commands: [Target] = [
+    command("iroh-txt", ["Iroh", "Pkarr"]),
+    command("pkarr-build", ["Pkarr", "Iroh"]),
+    command("pkarr-publish", ["Discovery"]),
+    command("pkarr-resolve", ["Discovery"]),
+    command("pkarr-serve", ["PkarrRelay", "Discovery"]),
+    command("quic-listen", ["Tunnel", "Iroh"]),
+    command("quic-dial", ["Tunnel", "Iroh"]),
+    command("tunnel-bridge", ["Tunnel"]),
+]
+
 let package = Package(
     name: "keyhole",
     // Only for the fuzz targets, a package of their own in Tests/Fuzz.
-    products: ["JSON", "Platform", "Crypto", "Pkarr", "Iroh", "Mainline", "HTTPClient", "Discovery", "PkarrRelay", "QUIC", "Paths", "Tunnel", "Toolkit"]
-        .map { .library(name: $0, targets: [$0]) },
+    products: [.library(name: "Libraries", targets: libraries.map { $0[0].name })],
     dependencies: [.package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")],
-    targets: [
-        .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
-        .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
-        .systemLibrary(name: "CNettle", pkgConfig: "nettle", providers: [.apt(["nettle-dev"])]),
-        .systemLibrary(name: "CUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
-        .systemLibrary(name: "CMicrohttpd", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
-        .target(name: "CPlatform"),
-        // libcurl is loaded when the first request is made: linking it would cost every start several milliseconds.
-        .target(name: "CCurl", linkerSettings: [.linkedLibrary("dl")]),
-        .target(
-            name: "CQUIC",
-            linkerSettings: [.linkedLibrary("ngtcp2"), .linkedLibrary("ngtcp2_crypto_gnutls"), .linkedLibrary("gnutls")]),
-    ]
-        + library("JSON", ["CJansson"])
-        + library("Platform", ["CPlatform"])
-        + library("Crypto", ["CSodium", "CNettle"])
-        + library("EventLoop", ["CUV", "Platform"])
-        + library("Pkarr", ["Crypto", "JSON", "Platform"])
-        + library("Iroh", ["Crypto", "JSON", "Platform", "Pkarr"])
-        + library("Mainline", ["Crypto", "Platform", "Pkarr"])
-        + library("HTTPClient", ["CCurl", "EventLoop", "Platform"], testedWith: ["HTTPServer"])
-        // A library of its own, so that only commands that serve load libmicrohttpd.
-        + library("HTTPServer", ["CMicrohttpd", "EventLoop", "Platform"], testedWith: ["HTTPClient"])
-        + library("Discovery", ["Mainline", "Pkarr", "HTTPClient", "EventLoop", "JSON", "Crypto", "Platform"])
-        + library("PkarrRelay", ["Discovery", "Mainline", "Pkarr", "HTTPServer", "EventLoop", "Crypto", "Platform"], testedWith: ["HTTPClient"])
-        + library("QUIC", ["CQUIC", "Crypto", "Platform"])
-        + library("Paths", ["CPlatform", "QUIC", "Iroh", "EventLoop", "Platform"])
-        + library("Tunnel", ["Paths", "QUIC", "EventLoop", "JSON", "Crypto", "Platform"])
-        + library("Toolkit", ["JSON", "Platform", "Crypto", "EventLoop", .product(name: "ArgumentParser", package: "swift-argument-parser")])
-        + [
-            command("iroh-txt", ["Iroh", "Pkarr"]),
-            command("pkarr-build", ["Pkarr", "Iroh"]),
-            command("pkarr-publish", ["Discovery"]),
-            command("pkarr-resolve", ["Discovery"]),
-            command("pkarr-serve", ["PkarrRelay", "Discovery"]),
-            command("quic-listen", ["Tunnel", "Iroh"]),
-            command("quic-dial", ["Tunnel", "Iroh"]),
-            command("tunnel-bridge", ["Tunnel"]),
-        ],
+    targets: systemLibraries + libraries.flatMap { $0 } + commands,
     swiftLanguageModes: [.v6]
 )
