@@ -9,6 +9,7 @@ public struct FileStatus: Sendable {
     /// Bytes.
     public var size: Int64
     public var isRegular: Bool
+    public var isPipe: Bool
 
     public init(of descriptor: Int32) throws(SystemError) {
         var raw = keyhole_file_status()
@@ -17,6 +18,7 @@ public struct FileStatus: Sendable {
         owner = raw.owner
         size = raw.size
         isRegular = raw.mode & UInt32(S_IFMT) == UInt32(S_IFREG)
+        isPipe = raw.mode & UInt32(S_IFMT) == UInt32(S_IFIFO)
     }
 }
 

@@ -13,12 +13,19 @@ public struct InputObject: Sendable {
     public var place: String { "standard input, line \(line)" }
 }
 
+extension CommandError {
+    /// Bad data: what is wrong with an object, and on which line it stood.
+    public init(_ error: ObjectError, in object: InputObject) { self.init(.badData, "\(object.place): \(error)") }
+}
+
 /// Data in: one JSON object a line. Empty lines are skipped.
 public struct ObjectParser {
     private var splitter = LineSplitter()
     private var line = 0
+    private let other: ([UInt8]) -> JSONObject?
 
-    public init() {}
+    /// - Parameter other: Makes an object of a line in another form that the command takes too; nil for all other lines.
+    public init(other: @escaping ([UInt8]) -> JSONObject? = { _ in nil }) { self.other = other }
 
     public mutating func append(_ bytes: [UInt8]) { splitter.append(bytes) }
 
@@ -42,6 +49,7 @@ public struct ObjectParser {
             throw CommandError(.badData, "standard input, line \(line): longer than \(LineSplitter.longestLine) bytes")
         }
         if bytes.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0d }) { return nil }
+        if let object = other(bytes) { return InputObject(line: line, object: object) }
         let value: JSONValue
         do throws(JSONSyntaxError) { value = try JSONValue(parsing: bytes) } catch {
             throw CommandError(.badData, "standard input, line \(line), column \(error.column): \(error.reason)",
@@ -54,12 +62,10 @@ public struct ObjectParser {
     }
 }
 
-/// Standard input read as objects, either to its end or as the loop goes.
+/// Standard input read to its end at once, where nothing else can happen meanwhile.
 public enum StandardInput {
     private static let chunk = 65536
 
-    /// Reads to the end, for filters that wait for nothing else.
-    ///
     /// - Throws: What `body` throws, and ``CommandError`` for a line that is no object.
     public static func forEachObject(_ body: (InputObject) throws -> Void) throws {
         var parser = ObjectParser()
@@ -91,12 +97,13 @@ public final class ObjectReader {
     }
 
     private let handler: (Event) -> Void
-    private var parser = ObjectParser()
+    private var parser: ObjectParser
     private var watcher: Watcher?
     private var timer: Timer?
 
-    public init(on loop: EventLoop, _ handler: @escaping (Event) -> Void) {
+    public init(on loop: EventLoop, parser: ObjectParser = ObjectParser(), _ handler: @escaping (Event) -> Void) {
         self.handler = handler
+        self.parser = parser
         do throws(SystemError) {
             watcher = try Watcher(on: loop, STDIN_FILENO) { [unowned self] _ in read() }
             watcher?.wait(for: .readable)
