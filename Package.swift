@@ -52,11 +52,15 @@ let libraries: [[Target]] = [
 ]
 
 let commands: [Target] = [
+    // What pkarr-publish, pkarr-resolve and pkarr-serve share of their command lines.
+    .target(
+        name: "DiscoveryOptions",
+        dependencies: ["Discovery", "Toolkit", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     command("iroh-txt", ["Iroh", "Pkarr"]),
     command("pkarr-build", ["Pkarr", "Iroh"]),
-    command("pkarr-publish", ["Discovery"]),
-    command("pkarr-resolve", ["Discovery"]),
-    command("pkarr-serve", ["PkarrRelay", "Discovery"]),
+    command("pkarr-publish", ["DiscoveryOptions", "Discovery"]),
+    command("pkarr-resolve", ["DiscoveryOptions", "Discovery"]),
+    command("pkarr-serve", ["PkarrRelay", "DiscoveryOptions", "Discovery"]),
     command("quic-listen", ["Tunnel", "Iroh"]),
     command("quic-dial", ["Tunnel", "Iroh"]),
     command("tunnel-bridge", ["Tunnel"]),

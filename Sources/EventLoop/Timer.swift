@@ -29,3 +29,15 @@ public final class Timer {
         return active
     }
 }
+
+extension Timer {
+    /// Calls a handler once after `delay`, without anybody keeping the timer.
+    public static func once(on loop: EventLoop, after delay: Duration, _ handler: @escaping () -> Void) {
+        var kept: Timer?
+        kept = Timer(on: loop) {
+            kept = nil
+            handler()
+        }
+        kept?.start(after: delay)
+    }
+}

@@ -18,8 +18,11 @@ public final class Watcher {
     private let handler: (Readiness) -> Void
     private var wanted: Readiness = []
 
+    /// - Parameter keepsLoopRunning: Whether the loop goes on for this watcher alone.
     /// - Throws: `EPERM` for regular files, which are always ready and can't be watched.
-    public init(on loop: EventLoop, _ descriptor: Int32, _ handler: @escaping (Readiness) -> Void) throws(SystemError) {
+    public init(
+        on loop: EventLoop, _ descriptor: Int32, keepsLoopRunning: Bool = true, _ handler: @escaping (Readiness) -> Void
+    ) throws(SystemError) {
         self.handler = handler
         box = HandleBox(self, on: loop)
         let status = uv_poll_init(loop.handle, box.pointer, descriptor)
@@ -27,6 +30,7 @@ public final class Watcher {
             box.abandon()
             throw systemError("poll", status)
         }
+        if !keepsLoopRunning { box.asHandle { uv_unref($0) } }
     }
 
     /// Sets what to wait for; nothing pauses the watcher. Asking for the same again costs nothing.

@@ -1,9 +1,48 @@
 import ArgumentParser
+import Crypto
+import Discovery
+import DiscoveryOptions
+import EventLoop
 import Toolkit
 
 @main
 struct PkarrResolve: ToolkitCommand {
-    static let configuration = CommandConfiguration(commandName: "pkarr-resolve", version: toolkitVersion)
+    static let configuration = CommandConfiguration(
+        commandName: "pkarr-resolve",
+        abstract: "Find the newest signed packet of a key on the Mainline DHT and on pkarr relays.",
+        discussion: """
+            Writes a packet line for each key as soon as enough of the network stands behind it. A key is a z-base-32 key, pk:KEY, a
+            pubky:// URL or a 64-digit hexadecimal endpoint id.
+
+            Examples:
+              pkarr-resolve o4dksfbqk85ogzdb5osziw6befigbuxmuxkuxq8434q89uj56uyy | jq .records
+              pkarr-resolve pubky://KEY/ | iroh-txt decode
+              pkarr-resolve --watch 5m KEY | pkarr-build --key secret | pkarr-publish
+            """,
+        version: toolkitVersion)
+
+    @OptionGroup var sources: SourceOptions
+
+    @Option(help: ArgumentHelp("Look again this often, and write a line each time there is something newer.", valueName: "duration"))
+    var watch: DurationArgument?
+
     @OptionGroup var common: CommonOptions
-    func execute(log: Log) throws -> ExitStatus { .done }
+
+    @Argument(help: ArgumentHelp("Whose packet to find.", valueName: "KEY"))
+    var keys: [PublicKey]
+
+    func validate() throws {
+        if let watch, watch.duration < .seconds(1) { throw ValidationError("--watch has to be at least 1s") }
+    }
+
+    func execute(log: Log) throws -> ExitStatus {
+        let loop = EventLoop()
+        let search = ResolveLoop(on: loop, try sources.open(on: loop), keys: unique(keys), watch: watch?.duration, log: log)
+        return try search.run()
+    }
+
+    private func unique(_ keys: [PublicKey]) -> [PublicKey] {
+        var seen: Set<PublicKey> = []
+        return keys.filter { seen.insert($0).inserted }
+    }
 }

@@ -1,9 +1,68 @@
 import ArgumentParser
+import Discovery
+import DiscoveryOptions
+import EventLoop
+import Glibc
+import JSON
+import PkarrRelay
+import Platform
 import Toolkit
 
 @main
 struct PkarrServe: ToolkitCommand {
-    static let configuration = CommandConfiguration(commandName: "pkarr-serve", version: toolkitVersion)
+    static let configuration = CommandConfiguration(
+        commandName: "pkarr-serve",
+        abstract: "Run a Mainline DHT node with a pkarr HTTP relay in front of it.",
+        discussion: """
+            Writes one line with its addresses when it is ready. Without a bootstrap node it starts a network of its own, which others
+            join by naming it.
+
+            Examples:
+              pkarr-serve --dht-bind 127.0.0.1:0 --http 127.0.0.1:0
+              pkarr-serve --dht-bind 127.0.0.1:0 --http 127.0.0.1:0 --bootstrap 127.0.0.1:6881
+              pkarr-serve --bootstrap router.bittorrent.com:6881 --bootstrap relay.pkarr.org:6881
+            """,
+        version: toolkitVersion)
+
+    @Option(help: ArgumentHelp("Where the DHT node listens (UDP, IPv4).", valueName: "ADDR:PORT"))
+    var dhtBind = SocketAddress("0.0.0.0:6881")!
+
+    @Option(help: ArgumentHelp("Where the relay listens (TCP, plain HTTP).", valueName: "ADDR:PORT"))
+    var http = SocketAddress("127.0.0.1:6881")!
+
+    @Option(name: .customLong("bootstrap"), help: ArgumentHelp(
+        "A node of the network to join (repeatable; default: PKARR_BOOTSTRAP, else none).", valueName: "HOST:PORT"))
+    var bootstraps: [DHTNode.Bootstrap] = []
+
     @OptionGroup var common: CommonOptions
-    func execute(log: Log) throws -> ExitStatus { .done }
+
+    func validate() throws {
+        if dhtBind.ip.isV6 { throw ValidationError("--dht-bind has to be an IPv4 address: Mainline has no IPv6") }
+    }
+
+    func execute(log: Log) throws -> ExitStatus {
+        let loop = EventLoop()
+        let bootstraps = try chosen(bootstraps, "PKARR_BOOTSTRAP", "HOST:PORT", default: []) { DHTNode.Bootstrap($0) }
+        let node = try bind("--dht-bind", dhtBind) { () throws(SystemError) in
+            try DHTNode(on: loop, bind: dhtBind, bootstrap: bootstraps, mode: .server)
+        }
+        let relay = try bind("--http", http) { () throws(SystemError) in
+            try PkarrRelay(on: loop, bind: http, dht: node, isFirstOfNetwork: bootstraps.isEmpty)
+        }
+        let signals = [SIGINT, SIGTERM].map { SignalWatcher(on: loop, $0) { loop.stop() } }
+        try StandardOutput.write(.object(JSONObject(members: [
+            ("dht", .string("\(node.localAddress)")), ("http", .string("http://\(relay.address)")),
+        ])))
+        loop.run()
+        withExtendedLifetime(signals) {}
+        relay.close()
+        node.close()
+        return .done
+    }
+
+    private func bind<Bound>(_ option: String, _ address: SocketAddress, _ body: () throws(SystemError) -> Bound) throws(CommandError) -> Bound {
+        do throws(SystemError) { return try body() } catch {
+            throw CommandError(.configuration, "\(option) \(address): \(error.reason)")
+        }
+    }
 }

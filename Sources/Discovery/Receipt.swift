@@ -1,0 +1,136 @@
+import Crypto
+import JSON
+import Mainline
+import Pkarr
+
+/// What became of a publication.
+public struct Receipt: Sendable {
+    /// How a packet fared at one relay.
+    public struct Relay: Sendable {
+        public var url: RelayURL
+        public var publication: RelayClient.Publication
+
+        public init(url: RelayURL, publication: RelayClient.Publication) {
+            self.url = url
+            self.publication = publication
+        }
+    }
+
+    public var packet: SignedPacket
+    /// How the put went; nil when the DHT was not to be used.
+    public var dht: PutOutcome?
+    public var relays: [Relay]
+    /// The newest more recent packet or item that has been seen, verified. Its timestamp.
+    public var newer: UInt64?
+
+    public init(packet: SignedPacket, dht: PutOutcome?, relays: [Relay]) {
+        self.packet = packet
+        self.dht = dht
+        self.relays = relays
+        newer = (relays.compactMap { $0.publication.newer?.timestamp } + [dht?.newer.map { UInt64($0.sequence) }].compactMap(\.self)).max()
+    }
+
+    /// A packet that was not even sent, because a more recent one of the same key had been given before.
+    public init(packet: SignedPacket, overtakenBy other: SignedPacket) {
+        self.packet = packet
+        relays = []
+        newer = other.timestamp
+    }
+
+    /// Whether any node or relay has the packet.
+    public var isStored: Bool { (dht?.stored ?? 0) > 0 || relays.contains { $0.publication.outcome == .stored } }
+
+    /// Whether the packet has lost to another: a more recent one has been seen, or the majority of the nodes that answered the put say so
+    /// (spec/pkarr-wire.md, 3.4).
+    public var isOvertaken: Bool { newer != nil || conflictingNodes * 2 > (dht?.nodes.count { $0.result != .timedOut } ?? 0) }
+
+    /// Whether somebody says that there is something else, without a proof.
+    public var hasConflicts: Bool { conflictingNodes > 0 || relays.contains { $0.publication.outcome == .conflict } }
+
+    private var conflictingNodes: Int { dht?.nodes.count { $0.result.isConflict } ?? 0 }
+}
+
+extension PutOutcome.Result {
+    /// Errors 301 and 302 (BEP 44): the node has something else.
+    var isConflict: Bool {
+        if case .refused(let error) = self { return [KRPCError.casMismatchCode, KRPCError.sequenceTooOldCode].contains(error.code) }
+        return false
+    }
+}
+
+extension Receipt {
+    /// The `receipt` object.
+    public var json: JSONObject {
+        var object = JSONObject(members: [
+            ("public_key", .string(packet.publicKey.zBase32)),
+            ("timestamp", .integer(Int64(packet.timestamp))),
+            ("stored", .bool(isStored)),
+            ("newer", newer.map { .integer(Int64(clamping: $0)) } ?? .null),
+            ("conflicts", .array(conflicts)),
+        ])
+        object["dht"] = dht.map { .object($0.json) } ?? .null
+        object["relays"] = .array(relays.map { .object($0.json) })
+        return object
+    }
+
+    private var conflicts: [JSONValue] {
+        let nodes = (dht?.nodes ?? []).filter { $0.result.isConflict }.map { "\($0.node.address)" }
+        let relays = relays.filter { [.overtaken, .conflict].contains($0.publication.outcome) }.map(\.url.description)
+        return (nodes + relays).map { .string($0) }
+    }
+}
+
+extension Receipt.Relay {
+    fileprivate var json: JSONObject {
+        var object = JSONObject(members: [("url", .string(url.description)), ("outcome", .string(publication.outcome.rawValue))])
+        object["status"] = publication.status.map { .integer(Int64($0)) }
+        object["nodes"] = publication.nodes.map { .integer(Int64($0)) }
+        object["newer"] = publication.newer.map { .integer(Int64($0.timestamp)) }
+        object["error"] = publication.error.map { .string($0) }
+        return object
+    }
+}
+
+extension PutOutcome {
+    fileprivate var json: JSONObject {
+        var refused: [JSONValue] = []
+        for node in nodes {
+            guard case .refused(let error) = node.result else { continue }
+            refused.append(.object(JSONObject(members: [
+                ("node", .string("\(node.node.address)")), ("code", .integer(error.code)), ("message", .string(error.text)),
+            ])))
+        }
+        return JSONObject(members: [
+            ("lookup", .string(lookup.ending.word)),
+            ("asked", .integer(Int64(lookup.asked))),
+            ("answered", .integer(Int64(lookup.answers.count))),
+            ("stored", .array(nodes.filter { $0.result == .stored }.map { .string("\($0.node.address)") })),
+            ("refused", .array(refused)),
+            ("silent", .integer(Int64(nodes.count { $0.result == .timedOut }))),
+        ])
+    }
+}
+
+extension LookupOutcome.Ending {
+    /// As it stands in receipts.
+    var word: String {
+        switch self {
+        case .complete: "complete"
+        case .nobodyToAsk: "nobody-to-ask"
+        case .noAnswer: "no-answer"
+        case .limited: "limited"
+        case .cancelled: "cancelled"
+        case .overloaded: "overloaded"
+        }
+    }
+
+    /// Why there is no answer, for a person; nil when there is one.
+    public var problem: String? {
+        switch self {
+        case .complete, .limited, .cancelled: nil
+        case .nobodyToAsk: "no bootstrap node to ask"
+        case .noAnswer: "no node answered"
+        case .overloaded: "too many look-ups at once"
+        }
+    }
+}

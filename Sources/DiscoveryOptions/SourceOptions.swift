@@ -1,0 +1,78 @@
+import ArgumentParser
+import Discovery
+import EventLoop
+import Glibc
+import HTTPClient
+import Mainline
+import Platform
+import Toolkit
+
+extension RelayURL: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+}
+
+extension DHTNode.Bootstrap: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+}
+
+/// Where a command publishes and looks: options, then the environment, then the public network.
+public struct SourceOptions: ParsableArguments {
+    @Option(name: .customLong("relay"), help: ArgumentHelp(
+        "A pkarr relay (repeatable; default: PKARR_RELAYS, else the public ones).", valueName: "URL"))
+    public var relays: [RelayURL] = []
+
+    @Flag(help: "Use no relays.")
+    public var noRelays = false
+
+    @Option(name: .customLong("bootstrap"), help: ArgumentHelp(
+        "A node to enter the DHT through (repeatable; default: PKARR_BOOTSTRAP, else the public network's).", valueName: "HOST:PORT"))
+    public var bootstraps: [DHTNode.Bootstrap] = []
+
+    @Flag(name: .customLong("no-dht"), help: "Do not use the DHT.")
+    public var noDHT = false
+
+    public init() {}
+
+    public func validate() throws {
+        if noRelays, !relays.isEmpty { throw ValidationError("--relay and --no-relays exclude each other") }
+        if noDHT, !bootstraps.isEmpty { throw ValidationError("--bootstrap and --no-dht exclude each other") }
+        if noDHT, noRelays { throw ValidationError("--no-dht and --no-relays together leave nowhere to go") }
+    }
+
+    /// Opens what was asked for.
+    ///
+    /// - Throws: ``CommandError`` for a variable of the environment that can't be read, and when there is nothing to use.
+    public func open(on loop: EventLoop) throws(CommandError) -> Sources {
+        let http = HTTPClient(on: loop)
+        let relays = try noRelays ? [] : chosen(relays, "PKARR_RELAYS", "an http or https URL", default: RelayURL.publicRelays) { RelayURL($0) }
+        let bootstraps = try noDHT
+            ? [] : chosen(bootstraps, "PKARR_BOOTSTRAP", "HOST:PORT", default: DHTNode.Bootstrap.publicNetwork) { DHTNode.Bootstrap($0) }
+        guard !relays.isEmpty || !bootstraps.isEmpty else {
+            throw CommandError(.usage, "neither a relay nor a bootstrap node to use", hint: "give --relay or --bootstrap")
+        }
+        var node: DHTNode?
+        if !bootstraps.isEmpty {
+            do throws(SystemError) {
+                node = try DHTNode(on: loop, bind: SocketAddress(ip: .v4(0), port: 0), bootstrap: bootstraps, mode: .client)
+            } catch { throw CommandError(.configuration, "can't open a socket for the DHT: \(error)") }
+        }
+        return Sources(dht: node, relays: relays.map { RelayClient($0, http: http, on: loop) })
+    }
+}
+
+/// What was given, else what a variable of the environment lists between commas, else the default.
+public func chosen<Value>(
+    _ given: [Value], _ variable: String, _ expected: String, default standard: [Value], _ parse: (Substring) -> Value?
+) throws(CommandError) -> [Value] {
+    if !given.isEmpty { return given }
+    guard let text = getenv(variable).map({ String(cString: $0) }) else { return standard }
+    var values: [Value] = []
+    for part in text.split(separator: ",") {
+        let trimmed = part.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()
+        guard let value = parse(Substring(String(trimmed))) else {
+            throw CommandError(.configuration, "\(variable): \"\(printable(String(part)))\" is not \(expected)")
+        }
+        values.append(value)
+    }
+    return values
+}

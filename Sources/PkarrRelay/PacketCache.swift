@@ -1,0 +1,60 @@
+import Crypto
+import Pkarr
+
+/// The packets that a relay has seen last, a bounded number of them.
+struct PacketCache {
+    /// A packet with when it was last seen in the DHT.
+    struct Entry: Equatable {
+        var packet: SignedPacket
+        /// Microseconds since 1970.
+        var lastSeen: UInt64
+    }
+
+    /// Seconds for which a packet counts as fresh, whatever its records say (spec/pkarr-wire.md, 1.7).
+    static let lifetimes: ClosedRange<UInt32> = 300...86400
+
+    /// Entries are kept in two halves. When the newer one is full the older one goes, so all that was used lately stays, without a list.
+    private let half: Int
+    private var newer: [PublicKey: Entry] = [:]
+    private var older: [PublicKey: Entry] = [:]
+
+    /// - Parameter capacity: Most packets kept. Each takes some 1.5 KB.
+    init(capacity: Int) { half = max(1, capacity / 2) }
+
+    var count: Int { newer.count + older.count }
+
+    mutating func entry(for key: PublicKey) -> Entry? {
+        if let entry = newer[key] { return entry }
+        guard let entry = older.removeValue(forKey: key) else { return nil }
+        keep(entry)
+        return entry
+    }
+
+    /// Takes a packet that was seen in the DHT, unless a more recent one is here.
+    mutating func note(_ packet: SignedPacket, seenAt time: UInt64) {
+        if let present = entry(for: packet.publicKey), present.packet.isMoreRecent(than: packet) { return }
+        keep(Entry(packet: packet, lastSeen: time))
+    }
+
+    private mutating func keep(_ entry: Entry) {
+        let key = entry.packet.publicKey
+        older[key] = nil
+        if newer.count >= half, newer[key] == nil {
+            older = newer
+            newer = [:]
+        }
+        newer[key] = entry
+    }
+}
+
+extension SignedPacket {
+    /// Seconds for which the packet may be kept: its smallest record TTL within the cache's bounds, the lower bound without records.
+    var lifetime: UInt32 {
+        let smallest = records.map(\.timeToLive).min() ?? 0
+        return min(max(smallest, PacketCache.lifetimes.lowerBound), PacketCache.lifetimes.upperBound)
+    }
+}
+
+extension PacketCache.Entry {
+    func isFresh(at time: UInt64) -> Bool { time < lastSeen + UInt64(packet.lifetime) * 1_000_000 }
+}

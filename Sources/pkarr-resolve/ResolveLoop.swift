@@ -1,0 +1,106 @@
+import Crypto
+import Discovery
+import EventLoop
+import Glibc
+import Pkarr
+import Toolkit
+
+/// Looks for the packets of some keys, once or again and again.
+final class ResolveLoop {
+    /// Look-ups at once.
+    private static let mostUnderWay = 16
+
+    private let loop: EventLoop
+    private let resolver: Resolver
+    private let watch: Duration?
+    private let log: Log
+    private var waiting: [PublicKey]
+    private var searches: [PublicKey: Search] = [:]
+    private var printed: [PublicKey: SignedPacket] = [:]
+    private var timers: [PublicKey: Timer] = [:]
+    private var statuses: Set<ExitStatus> = []
+    private var failure: (any Error)?
+
+    init(on loop: EventLoop, _ sources: Sources, keys: [PublicKey], watch: Duration?, log: Log) {
+        self.loop = loop
+        resolver = Resolver(sources)
+        waiting = keys
+        self.watch = watch
+        self.log = log
+    }
+
+    /// The exit status of the worst that happened: a key for which no source answered, then one that nobody has.
+    func run() throws -> ExitStatus {
+        let signals = [SIGINT, SIGTERM].map { number in
+            SignalWatcher(on: loop, number) { [unowned self] in
+                statuses = []
+                loop.stop()
+            }
+        }
+        let output = OutputWatcher(on: loop) { [unowned self] in end(OutputClosed()) }
+        proceed()
+        loop.run()
+        withExtendedLifetime((signals, output)) {}
+        if let failure { throw failure }
+        return [.unreachable, .keyNotFound].first { statuses.contains($0) } ?? .done
+    }
+
+    private func proceed() {
+        while searches.count < Self.mostUnderWay, !waiting.isEmpty {
+            let key = waiting.removeFirst()
+            searches[key] = resolver.resolve(key) { [unowned self] event in
+                switch event {
+                case .packet(let packet): take(packet)
+                case .finished(let resolution): finish(key, resolution)
+                }
+            }
+        }
+        if watch == nil, searches.isEmpty { loop.stop() }
+    }
+
+    private func take(_ packet: SignedPacket) {
+        let key = packet.publicKey
+        if printed[key].map({ packet.isMoreRecent(than: $0) }) ?? true {
+            printed[key] = packet
+            do { try StandardOutput.write(.object(packet.json)) } catch { return end(error) }
+        }
+        // Once is once: what slower sources would add is not waited for.
+        guard watch == nil else { return }
+        searches.removeValue(forKey: key)?.cancel()
+        proceed()
+    }
+
+    private func finish(_ key: PublicKey, _ resolution: Resolution) {
+        searches[key] = nil
+        explain(key, resolution)
+        if let watch {
+            timers[key] = Timer(on: loop) { [unowned self] in
+                waiting.append(key)
+                proceed()
+            }
+            timers[key]?.start(after: watch)
+        }
+        proceed()
+    }
+
+    private func explain(_ key: PublicKey, _ resolution: Resolution) {
+        for (source, reason) in resolution.failures { log.debug("\(key): \(source): \(reason)") }
+        if let sequence = resolution.invalidSequence, sequence > resolution.packet?.timestamp ?? 0 {
+            log.warning("\(key): the key's newest item (\(sequence)) is no packet")
+        }
+        guard resolution.packet == nil else { return }
+        if resolution.answered == 0 {
+            let reasons = resolution.failures.map { "\($0.source): \($0.reason)" }.joined(separator: "; ")
+            log.error("\(key): no source answered (\(reasons))")
+            statuses.insert(.unreachable)
+        } else {
+            log.error("\(key): nobody has a packet of this key")
+            statuses.insert(.keyNotFound)
+        }
+    }
+
+    private func end(_ error: any Error) {
+        failure = error
+        loop.stop()
+    }
+}
