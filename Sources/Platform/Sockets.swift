@@ -124,6 +124,12 @@ public enum Sockets {
         try systemCall("setsockopt") { setsockopt(socket, level, name, &value, socklen_t(MemoryLayout<Int32>.size)) }
     }
 
+    /// Makes closing a TCP socket reset its connection, so that the peer learns at once that it failed.
+    public static func resetOnClose(_ socket: Int32) {
+        var option = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(socket, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
+    }
+
     public static func setNonblocking(_ descriptor: Int32) throws(SystemError) {
         try systemCall("fcntl") { keyhole_set_nonblocking(descriptor) }
     }

@@ -45,7 +45,7 @@ public final class HandoverChannel {
     private var timer: Timer?
     private let service: HandoverService
     private let answerTimeout: Duration
-    private let onClose: (String) -> Void
+    private let onClose: (HandoverEnding) -> Void
     private var intake = HandoverIntake()
     private var outgoing: [Outgoing] = []
     private var waiting: [Int64: (completion: Completion, deadline: Instant)] = [:]
@@ -60,7 +60,7 @@ public final class HandoverChannel {
     /// - Throws: ``SystemError`` when the socket can't be watched.
     public init(
         on loop: EventLoop, _ socket: consuming FileDescriptor, service: HandoverService,
-        answerTimeout: Duration = HandoverChannel.answerTimeout, onClose: @escaping (String) -> Void
+        answerTimeout: Duration = HandoverChannel.answerTimeout, onClose: @escaping (HandoverEnding) -> Void
     ) throws(SystemError) {
         let number = socket.number
         self.socket = consume socket
@@ -134,7 +134,7 @@ extension HandoverChannel {
                     let reason = HandoverError.undeliverable(error).description
                     outgoing.insert(Outgoing(id: first.id, isRequest: false, .failed(id: first.id, reason: reason)), at: 0)
                 }
-            } catch { return end(error) }
+            } catch { return end(HandoverEnding(error)) }
         }
         watch()
     }
@@ -161,16 +161,20 @@ extension HandoverChannel {
     private func read() {
         var lines = 0
         while lines < Self.linesAtOnce, !isFull, let socket = socket?.number {
-            do throws(any Error) {
+            do {
                 guard let seen = try Sockets.peek(socket, capacity: Self.readSize) else { break }
                 guard !seen.isEmpty else {
-                    return end(intake.holdsPart ? "ended in the middle of a message" : "closed by the other side")
+                    return end(intake.holdsPart ? .badMessage("cut off by the end") : .closedByPeer)
                 }
                 guard let received = try Sockets.receive(socket, capacity: intake.takes(of: seen)) else { break }
                 guard let (message, descriptor) = try intake.append(received.bytes, descriptor: received.descriptor) else { continue }
                 lines += 1
                 try take(message, descriptor)
-            } catch { return end(error) }
+            } catch let error as HandoverSyntaxError {
+                return end(.badMessage(error.description))
+            } catch let error as SystemError {
+                return end(HandoverEnding(error))
+            } catch { preconditionFailure("no other error is thrown: \(error)") }
         }
         watch()
     }
@@ -236,18 +240,10 @@ extension HandoverChannel {
         }
     }
 
-    private func end(_ error: any Error) {
-        switch error {
-        case let error as HandoverSyntaxError: end("bad message: \(error)")
-        case let error as SystemError where error.code == EPIPE || error.code == ECONNRESET: end("closed by the other side")
-        default: end("\(error)")
-        }
-    }
-
-    private func end(_ reason: String) {
+    private func end(_ ending: HandoverEnding) {
         guard socket != nil else { return }
         close()
-        onClose(reason)
+        onClose(ending)
     }
 
     private func shut() {

@@ -71,9 +71,9 @@ public final class HandoverClient {
             guard user == geteuid() || user == 0 || geteuid() == 0 else {
                 return retry("it belongs to another user")
             }
-            channel = try HandoverChannel(on: loop, socket, service: service) { [weak self] reason in
+            channel = try HandoverChannel(on: loop, socket, service: service) { [weak self] ending in
                 self?.channel = nil
-                self?.retry(reason)
+                self?.retry(ending.description)
             }
         } catch { return retry(error.reason) }
         connectedAt = .now

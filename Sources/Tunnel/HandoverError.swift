@@ -1,3 +1,4 @@
+import Glibc
 import Platform
 
 /// Why no stream or connection came of a request.
@@ -26,6 +27,27 @@ public enum HandoverError: Error, Equatable, CustomStringConvertible {
         case .overloaded: "\(HandoverChannel.mostUnanswered) requests wait for an answer already"
         case .descriptorLost: "the answer came without its socket; perhaps too many files are open"
         case .undeliverable(let error): "the socket can't be handed over: \(error.reason)"
+        }
+    }
+}
+
+/// Why a hand-over channel ended by itself.
+public enum HandoverEnding: Equatable, Sendable, CustomStringConvertible {
+    /// The other side closed it or ended.
+    case closedByPeer
+    /// The other side said something that can't be understood.
+    case badMessage(String)
+    case failed(SystemError)
+
+    init(_ error: SystemError) {
+        self = error.code == EPIPE || error.code == ECONNRESET ? .closedByPeer : .failed(error)
+    }
+
+    public var description: String {
+        switch self {
+        case .closedByPeer: "closed by the other side"
+        case .badMessage(let reason): "bad message: \(reason)"
+        case .failed(let error): "\(error)"
         }
     }
 }

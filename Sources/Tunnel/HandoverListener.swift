@@ -10,7 +10,7 @@ public final class HandoverListener {
     /// What happened, for the log and for those who hand sockets over.
     public enum Event {
         case connected
-        case disconnected(reason: String)
+        case disconnected(HandoverEnding)
         /// A connection was turned away, and why.
         case turnedAway(reason: String)
         case acceptFailed(SystemError)
@@ -59,10 +59,10 @@ public final class HandoverListener {
         }
         weak var added: HandoverChannel?
         do throws(SystemError) {
-            let channel = try HandoverChannel(on: loop, connection, service: service) { [weak self] reason in
+            let channel = try HandoverChannel(on: loop, connection, service: service) { [weak self] ending in
                 guard let self else { return }
                 channels.removeAll { $0 === added }
-                onEvent(.disconnected(reason: reason))
+                onEvent(.disconnected(ending))
             }
             added = channel
             channels.append(channel)

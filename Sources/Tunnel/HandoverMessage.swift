@@ -48,7 +48,7 @@ public struct HandoverSyntaxError: Error, Equatable, CustomStringConvertible {
 extension HandoverMessage {
     /// Longest line in bytes, its newline included: the most data in base64 and room for the other fields.
     public static let longestLine = 65536
-    /// Longer reasons are cut; a reason is one line for a person.
+    /// Unicode scalars. Longer reasons are cut: a reason is one line for a person.
     static let longestReason = 1024
 
     /// Reads a line without its newline.
@@ -66,10 +66,14 @@ extension HandoverMessage {
         } else if object["ok"]?.boolValue == true {
             self = .opened(id: try Self.id(of: object), path: try object.string("path"))
         } else if let reason = try object.string("error") {
-            self = .failed(id: try Self.id(of: object), reason: reason)
+            self = .failed(id: try Self.id(of: object), reason: Self.cut(reason))
         } else {
             self = .unknown
         }
+    }
+
+    private static func cut(_ reason: String) -> String {
+        String(String.UnicodeScalarView(reason.unicodeScalars.prefix(longestReason)))
     }
 
     private static func id(of object: JSONObject) throws(HandoverSyntaxError) -> Int64 {
@@ -92,7 +96,7 @@ extension HandoverMessage {
             object = JSONObject(members: [("id", .integer(id)), ("ok", true)])
             object["path"] = path.map(JSONValue.string)
         case .failed(let id, let reason):
-            object = JSONObject(members: [("id", .integer(id)), ("error", .string(String(reason.prefix(Self.longestReason))))])
+            object = JSONObject(members: [("id", .integer(id)), ("error", .string(Self.cut(reason)))])
         case .unknown: break
         }
         return Array(JSONValue.object(object).text.utf8) + [0x0a]

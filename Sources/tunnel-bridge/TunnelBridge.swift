@@ -1,9 +1,57 @@
 import ArgumentParser
+import EventLoop
+import Glibc
+import JSON
+import Platform
 import Toolkit
+import Tunnel
 
 @main
-struct TunnelBridge: ToolkitCommand {
-    static let configuration = CommandConfiguration(commandName: "tunnel-bridge", version: toolkitVersion)
-    @OptionGroup var common: CommonOptions
-    func execute(log: Log) throws -> ExitStatus { .done }
+struct TunnelBridge: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tunnel-bridge",
+        abstract: "Join TCP connections with the streams of quic-listen and quic-dial.",
+        discussion: """
+            Each connection is handed over as a descriptor on the Unix socket SOCKET, so no byte passes through the bridge. \
+            quic-listen and quic-dial connect to SOCKET, in any order, and again whenever the bridge restarts.
+            """,
+        version: toolkitVersion,
+        subcommands: [Serve.self, Connect.self])
+}
+
+extension HostAndPort: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+}
+
+/// Says that the bridge is ready and runs the loop until the process is told to end.
+func run(_ loop: EventLoop, ready line: JSONValue) throws {
+    // Before the line: whoever has read it may send a signal.
+    let signals = [SIGTERM, SIGINT, SIGHUP].map { SignalWatcher(on: loop, $0) { loop.stop() } }
+    try StandardOutput.write(line)
+    loop.run()
+    for signal in signals { signal.cancel() }
+}
+
+/// Why a bridge's socket can't be made.
+func socketError(_ path: String, _ error: SystemError) -> CommandError {
+    switch error.code {
+    case EADDRINUSE:
+        CommandError(.configuration, "socket \(path) is in use by another process, or is a file of another kind",
+                     hint: "one bridge serves one socket; choose another path or stop the other bridge")
+    case ENOENT: CommandError(.configuration, "socket \(path): its folder does not exist")
+    case EACCES, EPERM, EROFS: CommandError(.permission, "socket \(path): \(error.reason)")
+    case ENAMETOOLONG: CommandError(.configuration, "socket \(path): the path is longer than the 107 bytes a Unix socket may have")
+    default: CommandError(.configuration, "socket \(path): \(error.reason)")
+    }
+}
+
+/// Tells what happened on the hand-over socket.
+func report(_ event: HandoverListener.Event, from command: String, to log: Log) {
+    switch event {
+    case .connected: log.debug("\(command) has connected")
+    case .disconnected(.closedByPeer): log.debug("\(command) has gone")
+    case .disconnected(let ending): log.error("a \(command) was disconnected: \(ending)")
+    case .turnedAway(let reason): log.warning("a connection to the socket was turned away: \(reason)")
+    case .acceptFailed(let error): log.error("can't take a connection to the socket: \(error.reason)")
+    }
 }

@@ -166,21 +166,21 @@ func noSocket() throws {
 ])
 func garbage(_ text: String) throws {
     let loop = EventLoop()
-    var reason: String?
+    var reason: HandoverEnding?
     var responders: [HandoverResponder] = []
     let (channel, raw) = try channelWithRawEnd(on: loop, service: .connections { responders.append($1) }, onClose: { reason = $0 })
     var error: HandoverError?
     channel.requestConnection(HandoverRequest(peer: nil)) { if case .failure(let failure) = consume $0 { error = failure } }
     try raw.send(text)
     loop.run(until: { reason != nil })
-    #expect(reason?.hasPrefix("bad message: ") == true)
+    #expect(reason?.description.hasPrefix("bad message: ") == true)
     #expect(error == .closed)
 }
 
 @Test("when the other side vanishes every request fails, and later ones at once")
 func vanishing() throws {
     let loop = EventLoop()
-    var reason: String?
+    var reason: HandoverEnding?
     var errors: [HandoverError] = []
     let (left, right) = try Sockets.pair()
     let channel = try HandoverChannel(on: loop, FileDescriptor(owning: left), service: .none) { reason = $0 }
@@ -189,7 +189,7 @@ func vanishing() throws {
     close(right)
     loop.run(until: { reason != nil })
     ask()
-    #expect(reason == "closed by the other side")
+    #expect(reason == .closedByPeer)
     #expect(errors == [.closed, .closed])
 }
 

@@ -40,7 +40,7 @@ final class RawEnd {
 /// A channel and its raw other end.
 func channelWithRawEnd(
     on loop: EventLoop, service: HandoverService = .none, answerTimeout: Duration = HandoverChannel.answerTimeout,
-    onClose: @escaping (String) -> Void = { _ in }
+    onClose: @escaping (HandoverEnding) -> Void = { _ in }
 ) throws -> (HandoverChannel, RawEnd) {
     let (left, right) = try Sockets.pair()
     let channel = try HandoverChannel(
