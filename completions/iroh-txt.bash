@@ -163,9 +163,51 @@ _iroh-txt() {
     local -a unparsed_words=("${COMP_WORDS[@]:1:${COMP_CWORD}}")
 
     local -a repeating_flags=()
-    local -a non_repeating_flags=(--verbose -v --version -h --help)
+    local -a non_repeating_flags=(--version -h --help)
     local -a repeating_options=()
-    local -a non_repeating_options=(--log-format)
+    local -a non_repeating_options=()
+    __iroh-txt_offer_flags_options 0
+
+    # Offer subcommand / subcommand argument completions
+    local -r subcommand="${unparsed_words[0]}"
+    unset 'unparsed_words[0]'
+    unparsed_words=("${unparsed_words[@]}")
+    case "${subcommand}" in
+    encode|decode|help)
+        # Offer subcommand argument completions
+        "_iroh-txt_${subcommand}"
+        ;;
+    *)
+        # Offer subcommand completions
+        COMPREPLY+=($(compgen -W 'encode decode help' -- "${cur}"))
+        ;;
+    esac
+}
+
+_iroh-txt_encode() {
+    repeating_flags=()
+    non_repeating_flags=(--verbose -v --version -h --help)
+    repeating_options=()
+    non_repeating_options=(--ttl --log-format)
+    __iroh-txt_offer_flags_options 0
+
+    # Offer option value completions
+    case "${prev}" in
+    '--ttl')
+        return
+        ;;
+    '--log-format')
+        __iroh-txt_add_completions -W 'text'$'\n''json'
+        return
+        ;;
+    esac
+}
+
+_iroh-txt_decode() {
+    repeating_flags=()
+    non_repeating_flags=(--verbose -v --version -h --help)
+    repeating_options=()
+    non_repeating_options=(--log-format)
     __iroh-txt_offer_flags_options 0
 
     # Offer option value completions
@@ -173,21 +215,6 @@ _iroh-txt() {
     '--log-format')
         __iroh-txt_add_completions -W 'text'$'\n''json'
         return
-        ;;
-    esac
-
-    # Offer subcommand / subcommand argument completions
-    local -r subcommand="${unparsed_words[0]}"
-    unset 'unparsed_words[0]'
-    unparsed_words=("${unparsed_words[@]}")
-    case "${subcommand}" in
-    help)
-        # Offer subcommand argument completions
-        "_iroh-txt_${subcommand}"
-        ;;
-    *)
-        # Offer subcommand completions
-        COMPREPLY+=($(compgen -W 'help' -- "${cur}"))
         ;;
     esac
 }

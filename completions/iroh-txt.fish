@@ -20,8 +20,12 @@ function __iroh-txt_parse_tokens -S
     set -l unparsed_tokens (__iroh-txt_tokens -pc)
     switch $unparsed_tokens[1]
     case 'iroh-txt'
-        __iroh-txt_parse_subcommand 0 'log-format=' 'v/verbose' 'version' 'h/help'
+        __iroh-txt_parse_subcommand 0 'version' 'h/help'
         switch $unparsed_tokens[1]
+        case 'encode'
+            __iroh-txt_parse_subcommand 0 'ttl=' 'log-format=' 'v/verbose' 'version' 'h/help'
+        case 'decode'
+            __iroh-txt_parse_subcommand 0 'log-format=' 'v/verbose' 'version' 'h/help'
         case 'help'
             __iroh-txt_parse_subcommand -r 1 'version'
         end
@@ -77,9 +81,18 @@ function __iroh-txt_custom_completion
 end
 
 complete -c 'iroh-txt' -f
-complete -c 'iroh-txt' -n '__iroh-txt_should_offer_completions_for_flags_or_options "iroh-txt" log-format' -l 'log-format' -d 'How messages on standard error look.' -rfka 'text json'
-complete -c 'iroh-txt' -n '__iroh-txt_should_offer_completions_for_flags_or_options "iroh-txt" v verbose' -l 'verbose' -s 'v' -d 'Say more on standard error.'
 complete -c 'iroh-txt' -n '__iroh-txt_should_offer_completions_for_flags_or_options "iroh-txt" version' -l 'version' -d 'Show the version.'
 complete -c 'iroh-txt' -n '__iroh-txt_should_offer_completions_for_flags_or_options "iroh-txt" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'iroh-txt' -n '__iroh-txt_should_offer_completions_for_positional "iroh-txt" -eq 1' -fa 'encode' -d 'Read endpoint objects, print the records that publish them.'
+complete -c 'iroh-txt' -n '__iroh-txt_should_offer_completions_for_positional "iroh-txt" -eq 1' -fa 'decode' -d 'Read packets, records or endpoint tickets, print the endpoints that they announce.'
 complete -c 'iroh-txt' -n '__iroh-txt_should_offer_completions_for_positional "iroh-txt" -eq 1' -fa 'help' -d 'Show subcommand help information.'
+complete -c 'iroh-txt' -n '__iroh-txt_should_offer_completions_for_flags_or_options "iroh-txt encode" ttl' -l 'ttl' -d 'How long a reader may keep the records.' -rfka ''
+complete -c 'iroh-txt' -n '__iroh-txt_should_offer_completions_for_flags_or_options "iroh-txt encode" log-format' -l 'log-format' -d 'How messages on standard error look.' -rfka 'text json'
+complete -c 'iroh-txt' -n '__iroh-txt_should_offer_completions_for_flags_or_options "iroh-txt encode" v verbose' -l 'verbose' -s 'v' -d 'Say more on standard error.'
+complete -c 'iroh-txt' -n '__iroh-txt_should_offer_completions_for_flags_or_options "iroh-txt encode" version' -l 'version' -d 'Show the version.'
+complete -c 'iroh-txt' -n '__iroh-txt_should_offer_completions_for_flags_or_options "iroh-txt encode" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'iroh-txt' -n '__iroh-txt_should_offer_completions_for_flags_or_options "iroh-txt decode" log-format' -l 'log-format' -d 'How messages on standard error look.' -rfka 'text json'
+complete -c 'iroh-txt' -n '__iroh-txt_should_offer_completions_for_flags_or_options "iroh-txt decode" v verbose' -l 'verbose' -s 'v' -d 'Say more on standard error.'
+complete -c 'iroh-txt' -n '__iroh-txt_should_offer_completions_for_flags_or_options "iroh-txt decode" version' -l 'version' -d 'Show the version.'
+complete -c 'iroh-txt' -n '__iroh-txt_should_offer_completions_for_flags_or_options "iroh-txt decode" h help' -s 'h' -l 'help' -d 'Show help information.'
 complete -c 'iroh-txt' -n '__iroh-txt_should_offer_completions_for_flags_or_options "iroh-txt help" version' -l 'version' -d 'Show the version.'

@@ -40,10 +40,7 @@ _iroh-txt() {
     local -ir current_word_index="$((CURRENT - 1))"
 
     local -i ret=1
-    local -ar ___log_format=('text' 'json')
     local -ar arg_specs=(
-        '--log-format[How messages on standard error look.]:text|json:{__iroh-txt_complete "${___log_format[@]}"}'
-        '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'
         '--version[Show the version.]'
         '(-h --help)'{-h,--help}'[Show help information.]'
         '(-): :->command'
@@ -53,18 +50,49 @@ _iroh-txt() {
     case "${state}" in
     command)
         local -ar subcommands=(
+            'encode:Read endpoint objects, print the records that publish them.'
+            'decode:Read packets, records or endpoint tickets, print the endpoints that they announce.'
             'help:Show subcommand help information.'
         )
         _describe -V subcommand subcommands && ret=0
         ;;
     arg)
         case "${words[1]}" in
-        help)
+        encode|decode|help)
             "_iroh-txt_${words[1]}" && ret=0
             ;;
         esac
         ;;
     esac
+
+    return "${ret}"
+}
+
+_iroh-txt_encode() {
+    local -i ret=1
+    local -ar ___log_format=('text' 'json')
+    local -ar arg_specs=(
+        '--ttl[How long a reader may keep the records.]:duration:'
+        '--log-format[How messages on standard error look.]:text|json:{__iroh-txt_complete "${___log_format[@]}"}'
+        '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'
+        '--version[Show the version.]'
+        '(-h --help)'{-h,--help}'[Show help information.]'
+    )
+    _arguments -w -s -S : "${arg_specs[@]}" && ret=0
+
+    return "${ret}"
+}
+
+_iroh-txt_decode() {
+    local -i ret=1
+    local -ar ___log_format=('text' 'json')
+    local -ar arg_specs=(
+        '--log-format[How messages on standard error look.]:text|json:{__iroh-txt_complete "${___log_format[@]}"}'
+        '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'
+        '--version[Show the version.]'
+        '(-h --help)'{-h,--help}'[Show help information.]'
+    )
+    _arguments -w -s -S : "${arg_specs[@]}" && ret=0
 
     return "${ret}"
 }

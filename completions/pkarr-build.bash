@@ -164,12 +164,27 @@ _pkarr-build() {
 
     local -a repeating_flags=()
     local -a non_repeating_flags=(--verbose -v --version -h --help)
-    local -a repeating_options=()
-    local -a non_repeating_options=(--log-format)
+    local -a repeating_options=(--records)
+    local -a non_repeating_options=(--key --every --at --generate-key --log-format)
     __pkarr-build_offer_flags_options 0
 
     # Offer option value completions
     case "${prev}" in
+    '--key')
+        return
+        ;;
+    '--records')
+        return
+        ;;
+    '--every')
+        return
+        ;;
+    '--at')
+        return
+        ;;
+    '--generate-key')
+        return
+        ;;
     '--log-format')
         __pkarr-build_add_completions -W 'text'$'\n''json'
         return

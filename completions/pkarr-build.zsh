@@ -42,6 +42,11 @@ _pkarr-build() {
     local -i ret=1
     local -ar ___log_format=('text' 'json')
     local -ar arg_specs=(
+        '--key[The secret key that signs\: 64 hexadecimal digits or 32 bytes, readable by nobody else.]:file:'
+        '*--records[Records to publish until lines bring others of the same name and type. May be repeated.]:file:'
+        '--every[Sign again after this time, and keep running as long as there is input.]:duration:'
+        '--at[Take this as the present time, in microseconds since 1970, so that the output can be reproduced.]:microseconds:'
+        '--generate-key[Write a new secret key to a file, print its public key, and do nothing else.]:file:'
         '--log-format[How messages on standard error look.]:text|json:{__pkarr-build_complete "${___log_format[@]}"}'
         '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'
         '--version[Show the version.]'

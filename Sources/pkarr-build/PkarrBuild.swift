@@ -1,9 +1,59 @@
 import ArgumentParser
+import Crypto
+import JSON
+import Pkarr
 import Toolkit
 
 @main
 struct PkarrBuild: ToolkitCommand {
-    static let configuration = CommandConfiguration(commandName: "pkarr-build", version: toolkitVersion)
+    static let configuration = CommandConfiguration(
+        commandName: "pkarr-build",
+        abstract: "Merge records into a key's packet and sign it.",
+        discussion: """
+            The one place that signs: it keeps what others published under the key and adds its own records. Examples:
+
+              pkarr-build --generate-key server.key
+              pkarr-build --key server.key --records site.json < /dev/null
+              pkarr-resolve KEY | pkarr-build --key server.key --records site.json
+            """,
+        version: toolkitVersion)
+
+    @Option(help: ArgumentHelp("The secret key that signs: 64 hexadecimal digits or 32 bytes, readable by nobody else.", valueName: "file"))
+    var key: String?
+
+    @Option(help: ArgumentHelp("Records to publish until lines bring others of the same name and type. May be repeated.", valueName: "file"))
+    var records: [String] = []
+
+    @Option(help: ArgumentHelp("Sign again after this time, and keep running as long as there is input.", valueName: "duration"))
+    var every: DurationArgument?
+
+    @Option(help: ArgumentHelp(
+        "Take this as the present time, in microseconds since 1970, so that the output can be reproduced.", valueName: "microseconds"))
+    var at: UInt64?
+
+    @Option(help: ArgumentHelp("Write a new secret key to a file, print its public key, and do nothing else.", valueName: "file"))
+    var generateKey: String?
+
     @OptionGroup var common: CommonOptions
-    func execute(log: Log) throws -> ExitStatus { .done }
+
+    func validate() throws {
+        if (key == nil) == (generateKey == nil) { throw ValidationError("give either --key or --generate-key") }
+        if generateKey != nil, !records.isEmpty || every != nil || at != nil {
+            throw ValidationError("--generate-key goes with no other option")
+        }
+        if let at, at > UInt64(Int64.max) { throw ValidationError("--at has to be below 2^63") }
+        if let every, every.duration <= .zero { throw ValidationError("--every has to be longer than nothing") }
+    }
+
+    func execute(log: Log) throws -> ExitStatus {
+        if let generateKey {
+            let publicKey = try KeyFile.generate(generateKey).publicKey
+            try StandardOutput.write(["public_key": .string(publicKey.zBase32)])
+            return .done
+        }
+        // validate() has seen to it that there is one.
+        let secretKey = try KeyFile.read(key ?? "")
+        let defaults = try records.flatMap { try RecordsFile.read($0, for: secretKey.publicKey) }
+        return try Building(key: secretKey, defaults: defaults, every: every?.duration, at: at, log: log).run()
+    }
 }
