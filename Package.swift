@@ -5,7 +5,7 @@ import PackageDescription
 func library(_ name: String, _ dependencies: [Target.Dependency], testedWith peers: [Target.Dependency] = []) -> [Target] {
     [
         .target(name: name, dependencies: dependencies),
-        .testTarget(name: "\(name)Tests", dependencies: [.byName(name: name)] + dependencies + peers),
+        .testTarget(name: "\(name)Tests", dependencies: [.byName(name: name), "TestSupport"] + dependencies + peers),
     ]
 }
 
@@ -71,6 +71,6 @@ let package = Package(
     // Only for the fuzz targets, a package of their own in Tests/Fuzz.
     products: [.library(name: "Libraries", targets: libraries.map { $0[0].name })],
     dependencies: [.package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")],
-    targets: systemLibraries + libraries.flatMap { $0 } + commands,
+    targets: systemLibraries + libraries.flatMap { $0 } + commands + [.target(name: "TestSupport", path: "Tests/TestSupport")],
     swiftLanguageModes: [.v6]
 )

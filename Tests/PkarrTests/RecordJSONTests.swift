@@ -1,5 +1,6 @@
 import Crypto
 import JSON
+import TestSupport
 import Testing
 
 @testable import Pkarr
@@ -11,7 +12,7 @@ private func record(_ text: String) throws -> ResourceRecord {
 }
 
 @Test("records in JSON give the message of the independent encoder, and come back in normal form",
-      arguments: Vectors.packets.filter { $0.object["records_out"] != nil })
+      arguments: Vectors.withRecords)
 func recordsVector(_ vector: PacketVector) throws {
     let expected = JSONObject(members: [("records", vector.object["records_out"]!)])
     #expect(try RecordSet(json: expected, for: key).records.count == expected["records"]!.arrayValue!.count)
@@ -38,7 +39,7 @@ extension JSONValue {
     fileprivate subscript(name: String) -> JSONValue? { objectValue?[name] }
 }
 
-@Test("what can't be built is refused", arguments: Vectors.packets.filter { $0.expectation == "refuse-build" })
+@Test("what can't be built is refused", arguments: Vectors.unbuildable)
 func refusedToBuild(_ vector: PacketVector) throws {
     let given = JSONObject(members: [("records", vector.object["records_in"]!)])
     switch vector.object["error"]! {
@@ -99,7 +100,7 @@ func normalForm(_ text: String) throws { #expect(JSONValue.object(try record(tex
     (#"{"name":"a","type":"A","ttl":1,"class":9,"address":"1.2.3.4"}"#, "class: unknown class 9"),
 ])
 func badRecord(_ text: String, _ message: String) throws {
-    let error = try #require(throws: ObjectError.self) { try record(text) }
+    let error = try thrownError(ObjectError.self) { try record(text) }
     #expect(error.description == message)
 }
 

@@ -1,10 +1,11 @@
 import Crypto
 import JSON
+import TestSupport
 import Testing
 
 @testable import Pkarr
 
-@Test("a good packet is read, and written with the same bytes", arguments: Vectors.packets.filter { $0.expectation == "ok" })
+@Test("a good packet is read, and written with the same bytes", arguments: Vectors.good)
 func goodPacket(_ vector: PacketVector) throws {
     let packet = try SignedPacket(publicKey: vector.publicKey, payload: vector.payload)
     #expect(packet.timestamp == vector.timestamp)
@@ -16,16 +17,16 @@ func goodPacket(_ vector: PacketVector) throws {
 }
 
 @Test("records read and written again give the same message, names compressed as real peers do it",
-      arguments: Vectors.packets.filter { $0.expectation == "ok" && $0.object["name"] != "uncompressed" })
+      arguments: Vectors.compressed)
 func sameMessage(_ vector: PacketVector) throws {
     #expect(try DNSMessage(wire: vector.message).wire == vector.message)
 }
 
-@Test("a bad packet is refused for its own reason", arguments: Vectors.packets.filter { $0.expectation == "refuse-decode" })
+@Test("a bad packet is refused for its own reason", arguments: Vectors.undecodable)
 func badPacket(_ vector: PacketVector) throws {
     let bytes = vector.signedPacket
     let key = try #require(PublicKey(bytes: bytes.prefix(32)))
-    let error = try #require(throws: SignedPacketError.self) { try SignedPacket(publicKey: key, payload: bytes.dropFirst(32)) }
+    let error = try thrownError(SignedPacketError.self) { try SignedPacket(publicKey: key, payload: bytes.dropFirst(32)) }
     let kind = switch error {
     case .tooShort: "TooShort"
     case .tooLong: "PacketTooLarge"
