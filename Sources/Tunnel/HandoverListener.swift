@@ -36,7 +36,7 @@ public final class HandoverListener {
         identity = SocketFileIdentity(path)
         acceptor = try Acceptor(
             on: loop, listener, onError: { onEvent(.acceptFailed($0)) },
-            onConnection: { [weak self] connection in self?.add(connection) })
+            onConnection: { [weak self] (connection: consuming FileDescriptor) in self?.add(connection) })
     }
 
     /// The channel of the command that connected last: after a restart, of the new process while the old one still ends.

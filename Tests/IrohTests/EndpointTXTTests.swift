@@ -2,6 +2,7 @@ import Crypto
 import JSON
 import Pkarr
 import Platform
+import TestSupport
 import Testing
 
 @testable import Iroh
@@ -74,7 +75,7 @@ func realIrohMessage() throws {
     (EndpointAddress(id: key, relayURLs: [RelayURL("https://h/" + String(repeating: "x", count: 250))!]), "relay_urls[0]"),
 ])
 func notWritten(_ address: EndpointAddress, _ path: String) throws {
-    let error = try #require(throws: ObjectError.self) { try address.records(timeToLive: 30) }
+    let error = try thrownError(ObjectError.self) { try address.records(timeToLive: 30) }
     #expect(error.path == path)
 }
 
@@ -131,7 +132,7 @@ func endpointObject() throws {
     ] {
         var object = address.json
         object[member] = value
-        let error = try #require(throws: ObjectError.self) { try EndpointAddress(json: object) }
+        let error = try thrownError(ObjectError.self) { try EndpointAddress(json: object) }
         #expect(error.description == expected)
     }
 }

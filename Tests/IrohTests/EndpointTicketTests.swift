@@ -14,7 +14,7 @@ func realTickets(_ index: Int) throws {
     let address = try EndpointTicket.address(vector["ticket"]!.stringValue!)
     #expect(address.id == key)
     #expect(address.relayURLs.map(\.description) == (vector["relay"]!.stringValue.map { [$0] } ?? []))
-    #expect(address.addresses.map(\.description) == (try vector.strings("addrs")))
+    #expect(try address.addresses.map(\.description) == vector.strings("addrs"))
     #expect(address.userData == nil)
 }
 

@@ -14,13 +14,17 @@ func reconnecting() throws {
     loop.run(until: { states == [.disconnected(reason: "No such file or directory")] })
     for round in 0..<2 {
         var error: HandoverError?
-        client.requestConnection(HandoverRequest(peer: nil)) { if case .failure(let failure) = consume $0 { error = failure } }
+        client.requestConnection(HandoverRequest(peer: nil)) { (result: consuming HandoverResult) in
+            if case .failure(let failure) = consume result { error = failure }
+        }
         #expect("\(try #require(error))".contains("no bridge at \(path)"))
 
         let bridge = try HandoverListener(
             on: loop, path: path, service: .connections { _, responder in responder.refuse("round \(round)") }, onEvent: { _ in })
         loop.run(until: { client.state == .connected })
-        client.requestConnection(HandoverRequest(peer: nil)) { if case .failure(let failure) = consume $0 { error = failure } }
+        client.requestConnection(HandoverRequest(peer: nil)) { (result: consuming HandoverResult) in
+            if case .failure(let failure) = consume result { error = failure }
+        }
         loop.run(until: { error == .refused("round \(round)") })
         bridge.close()
         #expect(access(path, F_OK) != 0)

@@ -8,6 +8,10 @@ import Testing
 /// Long enough for a loaded machine; a test that waits this long has failed.
 private let patience: Duration = .seconds(60)
 
+/// What a request for a connection ends with; written out where it is consumed, because Swift 6.0 takes a closure's argument without
+/// its type as borrowed.
+typealias HandoverResult = Result<FileDescriptor, HandoverError>
+
 extension EventLoop {
     /// Runs until the condition holds.
     func run(until condition: () -> Bool, sourceLocation: SourceLocation = #_sourceLocation) {
