@@ -7,10 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int keyhole_set_nonblocking(int descriptor) {
+int keyhole_set_nonblocking(int descriptor, bool nonblocking) {
     int flags = fcntl(descriptor, F_GETFL);
     if (flags < 0) return -1;
-    return flags & O_NONBLOCK ? 0 : fcntl(descriptor, F_SETFL, flags | O_NONBLOCK);
+    int wanted = nonblocking ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
+    return flags == wanted ? 0 : fcntl(descriptor, F_SETFL, wanted);
 }
 
 int keyhole_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); }
@@ -77,3 +78,7 @@ int keyhole_file_status(int descriptor, struct keyhole_file_status *status) {
 }
 
 int keyhole_open(const char *path, int flags, uint32_t mode) { return open(path, flags | O_CLOEXEC, (mode_t)mode); }
+
+char **keyhole_environment(void) { return environ; }
+
+int keyhole_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }

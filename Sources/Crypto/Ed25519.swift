@@ -55,6 +55,14 @@ public final class SecretKey {
         return signature
     }
 
+    /// A secret of 32 bytes for another purpose, the same each time; nobody can get from one to the other (BLAKE2b keyed with the seed).
+    public func derivedSecret(_ purpose: String) -> [UInt8] {
+        let purpose = Array(purpose.utf8)
+        var secret = [UInt8](repeating: 0, count: 32)
+        crypto_generichash(&secret, 32, purpose, UInt64(purpose.count), seed.assumingMemoryBound(to: UInt8.self), 32)
+        return secret
+    }
+
     /// Gives the seed's 32 bytes to `body`, which must not keep them.
     public func withSeed<Result, Failure: Error>(_ body: (UnsafeRawBufferPointer) throws(Failure) -> Result) throws(Failure) -> Result {
         try body(UnsafeRawBufferPointer(start: seed, count: 32))

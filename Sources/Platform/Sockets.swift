@@ -130,8 +130,12 @@ public enum Sockets {
         setsockopt(socket, SOL_SOCKET, SO_LINGER, &option, socklen_t(MemoryLayout<linger>.size))
     }
 
+    public static func setBlocking(_ descriptor: Int32) throws(SystemError) {
+        try systemCall("fcntl") { keyhole_set_nonblocking(descriptor, false) }
+    }
+
     public static func setNonblocking(_ descriptor: Int32) throws(SystemError) {
-        try systemCall("fcntl") { keyhole_set_nonblocking(descriptor) }
+        try systemCall("fcntl") { keyhole_set_nonblocking(descriptor, true) }
     }
 
     /// Sends bytes with a descriptor beside them; nil when the socket is full. Returns the bytes sent.

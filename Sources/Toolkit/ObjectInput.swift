@@ -10,7 +10,7 @@ public struct InputObject: Sendable {
     public var object: JSONObject
 
     /// `standard input, line 3`
-    public var place: String { "standard input, line \(line)" }
+    public var place: String
 }
 
 extension CommandError {
@@ -24,8 +24,15 @@ public struct ObjectParser {
     private var line = 0
     private let other: ([UInt8]) -> JSONObject?
 
-    /// - Parameter other: Makes an object of a line in another form that the command takes too; nil for all other lines.
-    public init(other: @escaping ([UInt8]) -> JSONObject? = { _ in nil }) { self.other = other }
+    private let source: String
+
+    /// - Parameters:
+    ///   - place: What the input is called in messages.
+    ///   - other: Makes an object of a line in another form that the command takes too; nil for all other lines.
+    public init(place: String = "standard input", other: @escaping ([UInt8]) -> JSONObject? = { _ in nil }) {
+        source = place
+        self.other = other
+    }
 
     public mutating func append(_ bytes: [UInt8]) { splitter.append(bytes) }
 
@@ -46,19 +53,19 @@ public struct ObjectParser {
     private mutating func parse(_ bytes: LineSplitter.Line) throws(CommandError) -> InputObject? {
         line += 1
         guard case .bytes(let bytes) = bytes else {
-            throw CommandError(.badData, "standard input, line \(line): longer than \(LineSplitter.longestLine) bytes")
+            throw CommandError(.badData, "\(source), line \(line): longer than \(LineSplitter.longestLine) bytes")
         }
         if bytes.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0d }) { return nil }
-        if let object = other(bytes) { return InputObject(line: line, object: object) }
+        if let object = other(bytes) { return InputObject(line: line, object: object, place: "\(source), line \(line)") }
         let value: JSONValue
         do throws(JSONSyntaxError) { value = try JSONValue(parsing: bytes) } catch {
-            throw CommandError(.badData, "standard input, line \(line), column \(error.column): \(error.reason)",
+            throw CommandError(.badData, "\(source), line \(line), column \(error.column): \(error.reason)",
                                hint: "each line has to be one JSON object")
         }
         guard case .object(let object) = value else {
-            throw CommandError(.badData, "standard input, line \(line): expected a JSON object, found \(value.typeName)")
+            throw CommandError(.badData, "\(source), line \(line): expected a JSON object, found \(value.typeName)")
         }
-        return InputObject(line: line, object: object)
+        return InputObject(line: line, object: object, place: "\(source), line \(line)")
     }
 }
 

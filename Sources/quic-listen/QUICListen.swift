@@ -1,9 +1,106 @@
 import ArgumentParser
+import Crypto
+import EventLoop
+import Iroh
+import Paths
+import Platform
+import QUIC
 import Toolkit
+import Tunnel
 
 @main
 struct QUICListen: ToolkitCommand {
-    static let configuration = CommandConfiguration(commandName: "quic-listen", version: toolkitVersion)
+    static let configuration = CommandConfiguration(
+        commandName: "quic-listen",
+        abstract: "Take QUIC connections to a key and serve their streams.",
+        discussion: """
+            Prints where it can be reached as an endpoint line, and another one each time that changes. Each stream goes to the local \
+            connection that a bridge hands over, or to a program of its own with the stream as standard input and output.
+
+            Examples:
+              quic-listen --key secret --bridge bridge.sock
+              quic-listen --key secret --bind 0.0.0.0:4433 -- cat
+              quic-listen --key secret --bridge bridge.sock | iroh-txt encode | pkarr-build --key secret | pkarr-publish
+            """,
+        version: toolkitVersion)
+
+    @Option(help: ArgumentHelp("Secret key file: 64 hexadecimal digits or 32 bytes, readable by its owner only.", valueName: "file"))
+    var key: String
+
+    @Option(help: ArgumentHelp("Application protocol taken; may be repeated, most wanted first. (default: \(TunnelDefaults.alpn))", valueName: "name"))
+    var alpn: [String] = []
+
+    @Option(help: ArgumentHelp("UDP address to listen on; may be repeated. (default: a free port on 0.0.0.0 and [::])", valueName: "addr:port"))
+    var bind: [SocketAddress] = []
+
+    @Option(help: ArgumentHelp("Address to announce besides those found, such as a forwarded port; may be repeated.", valueName: "addr:port"))
+    var address: [SocketAddress] = []
+
+    @Flag(help: "Announce addresses of the local network too.")
+    var lan = false
+
+    @Option(help: ArgumentHelp("Socket of tunnel-bridge serve, which gives each stream its local connection.", valueName: "socket"))
+    var bridge: String?
+
+    @Option(help: ArgumentHelp("Connections in their handshake from which on new clients have to prove their address by Retry.", valueName: "count"))
+    var retryThreshold = 64
+
     @OptionGroup var common: CommonOptions
-    func execute(log: Log) throws -> ExitStatus { .done }
+
+    @Argument(parsing: .postTerminator, help: ArgumentHelp("Program to run for each stream, after --.", valueName: "program"))
+    var program: [String] = []
+
+    func validate() throws {
+        if (bridge == nil) == program.isEmpty { throw ValidationError("give either --bridge SOCKET or -- PROGRAM") }
+        if retryThreshold < 0 { throw ValidationError("--retry-threshold has to be 0 or more") }
+        if !alpn.isEmpty && !QUIC.Configuration(alpn: alpn).isValid { throw ValidationError("--alpn takes up to 16 names of 1 to 255 bytes") }
+    }
+
+    func execute(log: Log) throws -> ExitStatus {
+        let key = try KeyFile.read(key)
+        let loop = EventLoop()
+        var configuration = QUIC.Configuration(alpn: alpn.isEmpty ? [TunnelDefaults.alpn] : alpn)
+        configuration.retryThreshold = retryThreshold
+        let endpoint = Endpoint(key: key, configuration: configuration)
+        let driver = EndpointDriver(endpoint, on: loop)
+        do throws(SystemError) {
+            for address in bind { try driver.bind(address) }
+            if bind.isEmpty { try driver.bindAnywhere() }
+        } catch {
+            throw CommandError(.configuration, "can't listen on \(bind.map(\.description).joined(separator: ", ")): \(error)")
+        }
+
+        let backend: any StreamBackend
+        if let bridge {
+            let client = HandoverClient(on: loop, path: bridge, service: .none) { state in
+                switch state {
+                case .connected: log.notice("bridge at \(bridge) is there")
+                case .disconnected(let reason): log.warning("no bridge at \(bridge): \(reason); streams are refused until there is one")
+                }
+            }
+            backend = BridgeBackend(client, on: loop)
+        } else {
+            backend = ProgramBackend(program, localKey: key.publicKey, on: loop)
+        }
+        let server = StreamServer(backend) { line in log.debug(line) }
+        endpoint.acceptor = server
+
+        let service = Service(on: loop) {
+            server.close()
+            driver.flush()
+        }
+        let announced = announcedAddresses(of: driver)
+        if announced.isEmpty { log.warning("no address to announce", hint: "give --address for a forwarded port, or --lan for the local network") }
+        try StandardOutput.write(.object(EndpointAddress(id: key.publicKey, addresses: announced).json))
+        return withExtendedLifetime((server, backend, driver)) { service.run() }
+    }
+
+    /// What was asked for and what the sockets are bound to; for wildcards, the interfaces' addresses that are of use to others.
+    private func announcedAddresses(of driver: EndpointDriver) -> [SocketAddress] {
+        let interfaces = IPAddress.ofInterfaces().filter { $0.scope == .global || lan && $0.scope == .network }
+        let found = driver.localAddresses.flatMap { local in
+            local.ip.isUnspecified ? interfaces.filter { $0.isV6 == local.ip.isV6 }.map { SocketAddress(ip: $0, port: local.port) } : [local]
+        }
+        return address + found.filter { !address.contains($0) }
+    }
 }

@@ -8,8 +8,10 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-/* Makes the descriptor non-blocking. Returns 0 or -1 with errno. */
-int keyhole_set_nonblocking(int descriptor);
+#include "CUDP.h"
+
+/* Sets or clears O_NONBLOCK. Returns 0 or -1 with errno. */
+int keyhole_set_nonblocking(int descriptor, bool nonblocking);
 
 /* accept4() with SOCK_CLOEXEC and SOCK_NONBLOCK, which glibc hides from Swift. */
 int keyhole_accept(int listener);
@@ -30,6 +32,12 @@ struct keyhole_file_status {
     int64_t size;
 };
 int keyhole_file_status(int descriptor, struct keyhole_file_status *status);
+
+/* The environment of the process, which Swift takes for shared mutable state. */
+char **keyhole_environment(void);
+
+/* pipe2() with O_CLOEXEC. Returns 0 or -1 with errno. */
+int keyhole_pipe(int ends[2]);
 
 /* open(), which is variadic. */
 int keyhole_open(const char *path, int flags, uint32_t mode);

@@ -1,0 +1,55 @@
+#ifndef KEYHOLE_CQUIC_INTERNAL_H
+#define KEYHOLE_CQUIC_INTERNAL_H
+
+#include "CQUIC.h"
+
+#include <gnutls/abstract.h>
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+#include <netinet/in.h>
+#include <ngtcp2/ngtcp2.h>
+#include <ngtcp2/ngtcp2_crypto.h>
+#include <ngtcp2/ngtcp2_crypto_gnutls.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* 1.0 renamed what 0.12 calls a "connection close error". */
+#if NGTCP2_VERSION_NUM < 0x010000
+#define NGTCP2_BEFORE_1_0 1
+#endif
+
+struct keyhole_quic_credentials {
+    gnutls_certificate_credentials_t certificate;
+    gnutls_priority_t priority;
+    bool server;
+};
+
+struct keyhole_quic_connection {
+    ngtcp2_crypto_conn_ref reference;
+    ngtcp2_conn *conn;
+    gnutls_session_t session;
+    const struct keyhole_quic_handlers *handlers;
+    void *owner;
+    uint8_t reset_secret[32];
+    uint8_t expected_key[32];
+    uint8_t peer_key[32];
+    bool key_expected, peer_known, wrong_peer, reset_received, close_received;
+};
+
+/* An ngtcp2 path made of two synthetic names. ngtcp2 only compares addresses, so they need not exist: each is an IPv6 address of
+ * the discard prefix (RFC 6666) that holds the name. */
+struct keyhole_quic_path {
+    struct sockaddr_in6 local, remote;
+    ngtcp2_path path;
+};
+void keyhole_quic_make_path(struct keyhole_quic_path *, uint64_t local_name, uint64_t remote_name);
+uint64_t keyhole_quic_name(const ngtcp2_addr *);
+
+/* Makes the TLS session of a connection; 0 or -1. */
+int keyhole_quic_make_session(struct keyhole_quic_connection *, const struct keyhole_quic_configuration *, bool server);
+
+extern const ngtcp2_callbacks keyhole_quic_client_callbacks, keyhole_quic_server_callbacks;
+
+static inline void keyhole_quic_to_ngtcp2(ngtcp2_cid *to, const struct keyhole_quic_cid *from) { ngtcp2_cid_init(to, from->bytes, from->length); }
+
+#endif

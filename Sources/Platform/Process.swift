@@ -1,0 +1,20 @@
+import CPlatform
+import Glibc
+
+/// The environment as `NAME=value`.
+public func processEnvironment() -> [String] {
+    var entries: [String] = []
+    var entry = keyhole_environment()
+    while let text = entry?.pointee {
+        entries.append(String(cString: text))
+        entry = entry! + 1
+    }
+    return entries
+}
+
+/// A pipe: the end to read from and the end to write to, both close-on-exec.
+public func makePipe() throws(SystemError) -> (reading: Int32, writing: Int32) {
+    var ends: [Int32] = [-1, -1]
+    try systemCall("pipe") { keyhole_pipe(&ends) }
+    return (ends[0], ends[1])
+}

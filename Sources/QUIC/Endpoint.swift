@@ -1,0 +1,329 @@
+import CQUIC
+import Crypto
+import Platform
+
+/// Decides what becomes of new connections at a listening endpoint.
+public protocol ConnectionAcceptor: AnyObject {
+    /// A client has proved its key. Set the connection's handler; nothing was delivered to it before.
+    func accepted(_ connection: Connection)
+}
+
+/// All QUIC connections of one key, as server and as client, without sockets and clocks: datagrams and times go in, datagrams and
+/// calls to handlers come out.
+///
+/// After every batch of input call ``flush(to:now:)``, which delivers news and writes what can be sent, then wait until
+/// ``deadline`` or the next input.
+public final class Endpoint {
+    static let localName: UInt64 = 1
+
+    public let configuration: Configuration
+    public let publicKey: PublicKey
+    let pool = BlockPool()
+    let key: SecretKey
+    let resetSecret: [UInt8]
+    let retrySecret: [UInt8]
+    let alpnNames: [UInt8]
+    private(set) lazy var serverCredentials = Credentials(key, server: true)
+    private lazy var clientCredentials = Credentials(key, server: false)
+
+    /// Set to take connections; nil refuses them.
+    public weak var acceptor: (any ConnectionAcceptor)?
+
+    var connections: [ConnectionID: Connection] = [:]
+    var closed = ClosedConnections()
+    private var deadlines = DeadlineHeap()
+    private var sendList: [Connection] = []
+    private var readyList: [Connection] = []
+    /// Datagrams that belong to no connection: Retry, version negotiation, resets, closes.
+    var answers: [(bytes: [UInt8], path: NetworkPath)] = []
+    private let buffer = PacketBuffer()
+    private var lastPathName: UInt64 = 1
+    /// The connection of the packet before, which is most often that of this one too.
+    private var lastFound: (id: ConnectionID, connection: Connection)?
+
+    /// Server connections in their handshake, and all connections.
+    var handshakes = 0
+    public internal(set) var connectionCount = 0
+    var resets = ResetBudget()
+
+    public init(key: SecretKey, configuration: Configuration) {
+        precondition(configuration.isValid, "ALPN names have 1 to 255 bytes, and there are 1 to 16 of them")
+        self.key = key
+        self.configuration = configuration
+        publicKey = key.publicKey
+        // From the key, so that they outlive a restart: a reset by the next process is believed, a token given by the last one is taken.
+        resetSecret = key.derivedSecret("keyhole stateless reset")
+        retrySecret = key.derivedSecret("keyhole retry token")
+        alpnNames = configuration.alpn.flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }
+    }
+
+    func freshPathName() -> UInt64 {
+        lastPathName += 1
+        return lastPathName
+    }
+
+    // Input
+
+    /// Takes one datagram that arrived on a socket.
+    public func receive(_ datagram: UnsafeRawBufferPointer, on path: NetworkPath, ecn: UInt8, now: Instant) {
+        let bytes = datagram.bindMemory(to: UInt8.self)
+        var header = keyhole_quic_header()
+        guard keyhole_quic_parse_header(&header, bytes.baseAddress, bytes.count, ConnectionID.issuedLength) == 0,
+              let id = ConnectionID(header.dcid, count: header.dcid_length)
+        else { return }
+        if let connection = find(id) {
+            read(datagram, by: connection, id, on: path, isLong: header.version != 0, ecn: ecn, now: now)
+        } else if let answer = closed.answer(to: id) {
+            if let answer { answers.append((answer, path)) }
+        } else if header.version != 0 {
+            accept(datagram, header, id, on: path, ecn: ecn, now: now)
+        } else {
+            resetUnknown(header, size: datagram.count, on: path, now: now)
+        }
+    }
+
+    /// Does what was due by `now`.
+    public func handleDeadline(now: Instant) {
+        closed.removeExpired(now: now)
+        while let connection = deadlines.first, connection.deadline <= now {
+            let status = keyhole_quic_handle_expiry(connection.handle, now.nanoseconds)
+            if status != 0 {
+                fail(connection, status, now: now)
+            } else {
+                deadlines.update(connection, to: Instant(nanoseconds: keyhole_quic_expiry(connection.handle)))
+                // Expiry without progress would spin: what is due now is done by writing, after which the deadline is read again.
+                if connection.deadline <= now { deadlines.update(connection, to: now + .nanoseconds(1)) }
+                wantsToSend(connection)
+            }
+        }
+    }
+
+    /// When ``handleDeadline(now:)`` is to be called; nil if nothing is due.
+    public var deadline: Instant? {
+        guard let first = deadlines.first?.deadline, first.nanoseconds != .max else { return nil }
+        return first
+    }
+
+    // Output
+
+    /// Delivers news to the handlers, then writes what can be sent. Handlers may ask for more to be sent meanwhile.
+    ///
+    /// - Returns: Whether the sink was full: call again when it takes more.
+    public func flush(to sink: any DatagramSink, now: Instant) -> Bool {
+        deliver()
+        for (bytes, path) in answers { bytes.withUnsafeBytes { _ = sink.send($0, segmentSize: $0.count, on: path, ecn: 0) } }
+        answers.removeAll(keepingCapacity: true)
+        var isFull = false
+        while !isFull, !sendList.isEmpty {
+            let round = sendList
+            sendList.removeAll(keepingCapacity: true)
+            for (index, connection) in round.enumerated() {
+                connection.isInSendList = false
+                guard !connection.isClosed else { continue }
+                switch connection.write(buffer, to: sink, now: now) {
+                case .done: break
+                case .more: wantsToSend(connection)
+                case .full:
+                    isFull = true
+                    wantsToSend(connection)
+                    for rest in round[(index + 1)...] { rest.isInSendList = false; wantsToSend(rest) }
+                case .failed(let status): fail(connection, status, now: now)
+                }
+                if !connection.isClosed { deadlines.update(connection, to: Instant(nanoseconds: keyhole_quic_expiry(connection.handle))) }
+                if isFull { break }
+            }
+            deliver()
+        }
+        return isFull
+    }
+
+    private func deliver() {
+        while !readyList.isEmpty {
+            let round = readyList
+            readyList.removeAll(keepingCapacity: true)
+            for connection in round { if !connection.isClosed { connection.deliver() } }
+        }
+    }
+
+    func wantsToSend(_ connection: Connection) {
+        guard !connection.isInSendList else { return }
+        connection.isInSendList = true
+        sendList.append(connection)
+    }
+
+    func hasNews(_ connection: Connection) {
+        guard !connection.isInReadyList else { return }
+        connection.isInReadyList = true
+        readyList.append(connection)
+    }
+
+    // Connections
+
+    /// Starts a connection to the owner of `peer`. Nothing is sent before the next ``flush(to:now:)``.
+    public func connect(to peer: PublicKey, on path: NetworkPath, handler: any ConnectionHandler, now: Instant) -> Connection {
+        let scid = ConnectionID(bytes: randomBytes(ConnectionID.issuedLength))
+        // Long enough that nobody who has not seen the packet can answer it.
+        let dcid = ConnectionID(bytes: randomBytes(keyhole_quic_largest_cid))
+        let connection = Connection(endpoint: self, isServer: false, path: path, destination: scid)
+        connection.handler = handler
+        let made = withConfiguration(connection, clientCredentials, alpn: alpnNames.prefixedName, now: now) { raw in
+            raw.scid = scid.raw
+            raw.dcid = dcid.raw
+            return peer.bytes.withUnsafeBufferPointer { expected in
+                raw.expected_key = expected.baseAddress
+                return keyhole_quic_client(&raw)
+            }
+        }
+        precondition(made, "out of memory")
+        register(scid, for: connection)
+        connectionCount += 1
+        wantsToSend(connection)
+        return connection
+    }
+
+    /// Fills in what client and server connections share, and lets `body` make the connection.
+    func withConfiguration(
+        _ connection: Connection, _ credentials: Credentials, alpn: [UInt8], now: Instant,
+        _ body: (inout keyhole_quic_configuration) -> OpaquePointer?
+    ) -> Bool {
+        var raw = keyhole_quic_configuration()
+        raw.credentials = credentials.handle
+        raw.handlers = Handlers.table
+        raw.owner = connection.owner
+        raw.local_name = Self.localName
+        raw.remote_name = connection.names.currentName
+        raw.now = now.nanoseconds
+        raw.initial_rtt = UInt64(configuration.initialRoundTrip.nanoseconds)
+        raw.idle_timeout = UInt64(configuration.idleTimeout.nanoseconds)
+        raw.handshake_timeout = UInt64(configuration.handshakeTimeout.nanoseconds)
+        raw.keep_alive = UInt64(configuration.keepAlive.nanoseconds)
+        raw.stream_window = configuration.streamWindow
+        raw.stream_window_limit = configuration.streamWindowLimit
+        raw.connection_window = configuration.connectionWindow
+        raw.connection_window_limit = configuration.connectionWindowLimit
+        raw.bidirectional_streams = configuration.streams
+        alpn.withUnsafeBufferPointer { names in
+            resetSecret.withUnsafeBufferPointer { secret in
+                raw.alpn = names.baseAddress
+                raw.alpn_length = names.count
+                raw.reset_secret = secret.baseAddress
+                connection.handle = body(&raw)
+            }
+        }
+        return connection.handle != nil
+    }
+
+    private func find(_ id: ConnectionID) -> Connection? {
+        if let lastFound, lastFound.id == id { return lastFound.connection }
+        guard let connection = connections[id] else { return nil }
+        lastFound = (id, connection)
+        return connection
+    }
+
+    func register(_ id: ConnectionID, for connection: Connection) {
+        connection.ids.insert(id)
+        connections[id] = connection
+    }
+
+    func retire(_ id: ConnectionID, of connection: Connection) {
+        connection.ids.remove(id)
+        connections[id] = nil
+        if lastFound?.id == id { lastFound = nil }
+    }
+
+    func read(
+        _ datagram: UnsafeRawBufferPointer, by connection: Connection, _ id: ConnectionID, on arrival: NetworkPath, isLong: Bool, ecn: UInt8,
+        now: Instant
+    ) {
+        var path = arrival
+        if connection.isServer {
+            // iroh sends its Initial to every address it knows at once; only the copy that came first is answered, and the others are no
+            // migration (spec/iroh-wire.md, 5.1). Handshake packets never move a connection (RFC 9000, section 9).
+            if isLong || !connection.isEstablished, path != connection.path { return }
+        } else {
+            // A client's own address is the system's business, and its server does not move (RFC 9000, section 9).
+            path.local = connection.path.local
+            if path != connection.path { return }
+        }
+        let wasEstablished = connection.isEstablished
+        let status = connection.read(datagram, on: path, destination: id, ecn: ecn, now: now)
+        hasNews(connection)
+        if !wasEstablished && connection.isEstablished && connection.isServer {
+            handshakes -= 1
+            acceptor?.accepted(connection)
+        }
+        if status != 0 { fail(connection, status, now: now) } else { wantsToSend(connection) }
+    }
+
+    // Endings
+
+    /// Ends a connection after a library error.
+    private func fail(_ connection: Connection, _ status: Int32, now: Instant) {
+        let reason: CloseReason
+        var tellPeer = true
+        switch status {
+        case keyhole_quic_draining:
+            reason = connection.closeByPeer
+            tellPeer = false
+        case keyhole_quic_idle: (reason, tellPeer) = (.idle, false)
+        case keyhole_quic_handshake_late: (reason, tellPeer) = (.handshakeTimeout, false)
+        case keyhole_quic_drop, keyhole_quic_retry: (reason, tellPeer) = (.transport(code: 0x1, reason: "", byPeer: false), false)
+        case keyhole_quic_version: (reason, tellPeer) = (.version, false)
+        default:
+            if keyhole_quic_wrong_peer(connection.handle) {
+                reason = .wrongPeer
+            } else {
+                let alert = UInt64(keyhole_quic_tls_alert(connection.handle))
+                reason = .transport(code: alert == 0 ? 0x1 : 0x100 + alert, reason: String(cString: keyhole_quic_error_text(status)), byPeer: false)
+            }
+        }
+        end(connection, reason, packet: tellPeer ? closePacket(connection, libraryError: status, now: now) : [], now: now)
+    }
+
+    func close(_ connection: Connection, _ reason: CloseReason, now: Instant) {
+        guard case .application(let code, let text, _) = reason else { return }
+        end(connection, reason, packet: closePacket(connection, application: (code, Array(text.utf8.prefix(200))), now: now), now: now)
+    }
+
+    private func closePacket(
+        _ connection: Connection, libraryError: Int32 = 0, application: (code: UInt64, reason: [UInt8])? = nil, now: Instant
+    ) -> [UInt8] {
+        let capacity = keyhole_quic_packet_capacity
+        return [UInt8](unsafeUninitializedCapacity: capacity) { memory, count in
+            let reason = application?.reason ?? []
+            count = max(0, keyhole_quic_write_close(
+                connection.handle, memory.baseAddress, capacity, application != nil, libraryError, application?.code ?? 0, reason, reason.count,
+                now.nanoseconds))
+        }
+    }
+
+    private func end(_ connection: Connection, _ reason: CloseReason, packet: [UInt8], now: Instant) {
+        guard !connection.isClosed else { return }
+        let lingering = max(Duration.milliseconds(300), Duration.nanoseconds(Int64(3 * keyhole_quic_statistics(connection.handle).probe_timeout)))
+        if !packet.isEmpty { answers.append((packet, connection.path)) }
+        deadlines.remove(connection)
+        for id in connection.ids { connections[id] = nil }
+        lastFound = nil
+        closed.add(ids: connection.ids, packet: packet, until: now + lingering)
+        if connection.isServer && !connection.isEstablished { handshakes -= 1 }
+        connectionCount -= 1
+        connection.end(reason)
+    }
+}
+
+extension Connection {
+    /// What the peer said when it closed; a stateless reset says nothing.
+    fileprivate var closeByPeer: CloseReason {
+        var raw = keyhole_quic_close()
+        keyhole_quic_received_close(handle, &raw)
+        if !raw.received { return .reset }
+        let reason = withUnsafeBytes(of: raw.reason) { String(decoding: $0.prefix(raw.reason_length), as: UTF8.self) }
+        return raw.application
+            ? .application(code: raw.code, reason: reason, byPeer: true) : .transport(code: raw.code, reason: reason, byPeer: true)
+    }
+}
+
+extension [UInt8] {
+    /// The first of length-prefixed names, with its length.
+    fileprivate var prefixedName: [UInt8] { Array(prefix(1 + Int(self[0]))) }
+}

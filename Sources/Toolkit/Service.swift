@@ -1,0 +1,32 @@
+import EventLoop
+import Glibc
+
+/// The life of a long-running command: it ends in order on SIGINT and SIGTERM.
+public final class Service {
+    public let loop: EventLoop
+    private var watchers: [SignalWatcher] = []
+    private var status = ExitStatus.done
+
+    /// - Parameter onStop: Does what has to be done before the end; the loop returns afterwards.
+    public init(on loop: EventLoop, onStop: @escaping () -> Void = {}) {
+        self.loop = loop
+        for number in [SIGINT, SIGTERM] {
+            watchers.append(SignalWatcher(on: loop, number) { [unowned self] in
+                onStop()
+                finish(.done)
+            })
+        }
+    }
+
+    /// Ends the command.
+    public func finish(_ status: ExitStatus) {
+        self.status = status
+        loop.stop()
+    }
+
+    /// Runs until ``finish(_:)`` or a signal.
+    public func run() -> ExitStatus {
+        loop.run()
+        return status
+    }
+}

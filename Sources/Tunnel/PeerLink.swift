@@ -1,0 +1,122 @@
+import Crypto
+import EventLoop
+import Paths
+import Platform
+import QUIC
+
+/// The dialling side's connection to one peer: made when the first stream is wanted, shared by all, and made anew after it was lost.
+public final class PeerLink: ConnectionHandler {
+    /// Requests for streams that may wait for the connection or for the peer to allow more.
+    private static let mostWaiting = 1024
+
+    /// Why there is no stream.
+    public enum LinkError: Error, CustomStringConvertible {
+        /// Nothing is known of where the peer is.
+        case noAddresses
+        case unreachable([Dialer.Failure])
+        case wrongPeer(SocketAddress)
+        case lost(CloseReason)
+        case overloaded
+
+        public var description: String {
+            switch self {
+            case .noAddresses: "no address of the peer is known"
+            case .unreachable(let failures): failures.isEmpty ? "no way reached the peer" : "no way reached the peer (\(failures.map(\.description).joined(separator: "; ")))"
+            case .wrongPeer(let address): "\(address) proved to be somebody else"
+            case .lost(let reason): "the connection was lost: \(reason)"
+            case .overloaded: "\(PeerLink.mostWaiting) streams wait already"
+            }
+        }
+    }
+
+    /// What happens to the connection.
+    public enum Event {
+        case connected(Connection, failures: [Dialer.Failure])
+        case moved(Connection)
+        case failed(LinkError)
+        case closed(CloseReason)
+    }
+
+    public let peer: PublicKey
+    /// Where the peer is. A change counts from the next connection on.
+    public var addresses: [SocketAddress]
+    private let driver: EndpointDriver
+    private let loop: EventLoop
+    private let timeout: Duration
+    private let onEvent: (Event) -> Void
+    private var connection: Connection?
+    private var isDialling = false
+    private var waiting: [(Result<Stream, LinkError>) -> Void] = []
+
+    public init(
+        _ peer: PublicKey, at addresses: [SocketAddress], over driver: EndpointDriver, on loop: EventLoop, timeout: Duration,
+        onEvent: @escaping (Event) -> Void
+    ) {
+        self.peer = peer
+        self.addresses = addresses
+        self.driver = driver
+        self.loop = loop
+        self.timeout = timeout
+        self.onEvent = onEvent
+    }
+
+    /// Opens a stream, dialling first if need be. The completion is called once, perhaps at once.
+    public func openStream(_ completion: @escaping (Result<Stream, LinkError>) -> Void) {
+        if waiting.isEmpty, let stream = connection?.openStream() { return completion(.success(stream)) }
+        guard waiting.count < Self.mostWaiting else { return completion(.failure(.overloaded)) }
+        waiting.append(completion)
+        if connection == nil { dial() }
+    }
+
+    /// Ends the connection in order; the next stream makes a new one.
+    public func close(reason: String = "") {
+        connection?.close(code: 0, reason: reason, now: .now)
+    }
+
+    private func dial() {
+        guard !isDialling else { return }
+        guard !addresses.isEmpty else { return fail(.noAddresses) }
+        isDialling = true
+        _ = Dialer(peer, at: addresses, over: driver, on: loop, timeout: timeout) { [self] outcome in
+            isDialling = false
+            switch outcome {
+            case .connected(let connection, let failures):
+                self.connection = connection
+                connection.handler = self
+                onEvent(.connected(connection, failures: failures))
+                serveWaiting()
+            case .failed(let failures): fail(.unreachable(failures))
+            case .wrongPeer(let address): fail(.wrongPeer(address))
+            }
+        }
+    }
+
+    private func fail(_ error: LinkError) {
+        let failed = waiting
+        waiting = []
+        onEvent(.failed(error))
+        for completion in failed { completion(.failure(error)) }
+    }
+
+    private func serveWaiting() {
+        while let first = waiting.first, let stream = connection?.openStream() {
+            waiting.removeFirst()
+            first(.success(stream))
+        }
+    }
+
+    public func connectionEstablished(_ connection: Connection) {}
+
+    /// A client of ours offers no service: a stream that the peer opens is refused.
+    public func connection(_ connection: Connection, opened stream: Stream) { stream.refuse() }
+
+    public func connectionAllowsStreams(_ connection: Connection) { serveWaiting() }
+
+    public func connectionMoved(_ connection: Connection) { onEvent(.moved(connection)) }
+
+    public func connectionClosed(_ connection: Connection, reason: CloseReason) {
+        self.connection = nil
+        onEvent(.closed(reason))
+        if !waiting.isEmpty { dial() }
+    }
+}

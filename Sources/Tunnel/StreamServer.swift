@@ -1,0 +1,115 @@
+import Crypto
+import EventLoop
+import Paths
+import Platform
+import QUIC
+
+/// Gives each stream that a peer opens its local end.
+public protocol StreamBackend: AnyObject {
+    /// Finds a local end for the stream and pumps, or refuses it. `description` says who asks.
+    func serve(_ stream: Stream, of connection: Connection, _ log: @escaping (String) -> Void)
+}
+
+/// The listening side: takes connections and hands their streams to a backend.
+public final class StreamServer: ConnectionAcceptor, ConnectionHandler {
+    private let backend: any StreamBackend
+    private let log: (String) -> Void
+    private var connections: [ObjectIdentifier: Connection] = [:]
+
+    /// - Parameter log: Takes one line for each thing worth noting.
+    public init(_ backend: any StreamBackend, log: @escaping (String) -> Void) {
+        self.backend = backend
+        self.log = log
+    }
+
+    public func accepted(_ connection: Connection) {
+        connections[ObjectIdentifier(connection)] = connection
+        connection.handler = self
+    }
+
+    public func connectionEstablished(_ connection: Connection) { log("\(connection.label) connected, ALPN \(connection.alpn)") }
+
+    public func connection(_ connection: Connection, opened stream: Stream) {
+        backend.serve(stream, of: connection) { [log] in log("\(connection.label) stream \(stream.id): \($0)") }
+    }
+
+    public func connectionAllowsStreams(_ connection: Connection) {}
+
+    public func connectionMoved(_ connection: Connection) { log("\(connection.label) moved here") }
+
+    public func connectionClosed(_ connection: Connection, reason: CloseReason) {
+        connections[ObjectIdentifier(connection)] = nil
+        log("\(connection.label) ended: \(reason)")
+    }
+
+    /// Ends all connections in order.
+    public func close() {
+        for connection in connections.values { connection.close(code: 0, reason: "shutting down", now: .now) }
+    }
+}
+
+extension Connection {
+    /// Who is at the other end, for logs.
+    public var label: String { "\(peer?.zBase32 ?? "unknown peer") at \(path.remote)" }
+}
+
+/// Streams go where `tunnel-bridge serve` says: it hands over a connected socket for each.
+public final class BridgeBackend: StreamBackend {
+    private let bridge: HandoverClient
+    private let loop: EventLoop
+
+    public init(_ bridge: HandoverClient, on loop: EventLoop) {
+        self.bridge = bridge
+        self.loop = loop
+    }
+
+    public func serve(_ stream: Stream, of connection: Connection, _ log: @escaping (String) -> Void) {
+        let request = HandoverRequest(peer: connection.peer, alpn: connection.alpn, path: "direct", remote: "\(connection.path.remote)")
+        bridge.requestConnection(request) { [loop] result in
+            switch consume result {
+            case .success(let socket):
+                let number = socket.release()
+                StreamPump.run(stream, input: number, output: number, on: loop) { log("\($0)") }
+            case .failure(let error):
+                log("refused: \(error)")
+                stream.refuse()
+            }
+        }
+    }
+}
+
+/// Each stream gets a program of its own, in the manner of UCSPI servers: the stream as standard input and output, the peer in the environment.
+public final class ProgramBackend: StreamBackend {
+    /// Programs at once; more streams are refused. Each is a process of its own.
+    private static let most = 1024
+
+    private let arguments: [String]
+    private let localKey: PublicKey
+    private let loop: EventLoop
+    private var running: [ObjectIdentifier: ChildProcess] = [:]
+
+    public init(_ arguments: [String], localKey: PublicKey, on loop: EventLoop) {
+        self.arguments = arguments
+        self.localKey = localKey
+        self.loop = loop
+    }
+
+    public func serve(_ stream: Stream, of connection: Connection, _ log: @escaping (String) -> Void) {
+        guard running.count < Self.most else {
+            log("refused: \(Self.most) programs run already")
+            return stream.refuse()
+        }
+        do throws(SystemError) {
+            let program = try StreamProgram(arguments, environment: StreamProgram.environment(connection, localKey: localKey), on: loop) {
+                [weak self] child, ending in
+                self?.running[ObjectIdentifier(child)] = nil
+                if ending != .exited(0) { log("\(self?.arguments.first ?? "program") ended: \(ending)") }
+            }
+            running[ObjectIdentifier(program.child)] = program.child
+            StreamPump.run(stream, input: program.output, output: program.input, on: loop) { log("\($0)") }
+        } catch {
+            log("can't run \(arguments[0]): \(error.reason)")
+            stream.refuse()
+        }
+    }
+}

@@ -1,0 +1,144 @@
+import Crypto
+import EventLoop
+import Glibc
+import Iroh
+import JSON
+import Paths
+import Platform
+import QUIC
+import Toolkit
+import Tunnel
+
+/// The peers known and the connections to them.
+final class Dialling {
+    private let driver: EndpointDriver
+    private let service: Service
+    private let timeout: Duration
+    private let log: Log
+    private let printsStreams: Bool
+    private var links: [PublicKey: PeerLink] = [:]
+    /// The peer of the newest line: meant when a request names none.
+    private var latest: PublicKey?
+
+    /// An endpoint file is a few lines; this is enough for thousands.
+    private static let largestFile = 1 << 20
+
+    init(driver: EndpointDriver, service: Service, timeout: Duration, log: Log, printsStreams: Bool) {
+        self.driver = driver
+        self.service = service
+        self.timeout = timeout
+        self.log = log
+        self.printsStreams = printsStreams
+    }
+
+    func close() { for link in links.values { link.close() } }
+
+    /// Takes the endpoint lines of a file, or of standard input up to its end.
+    func readFile(_ path: String?) throws {
+        guard let path else {
+            try StandardInput.forEachObject { try learn($0) }
+            return
+        }
+        var parser = ObjectParser(place: path)
+        do throws(SystemError) { parser.append(try Platform.readFile(path, limit: Self.largestFile)) } catch {
+            throw CommandError(.configuration, "endpoint file \(path): \(error.reason)")
+        }
+        while let object = try parser.next() { try learn(object) }
+        if let object = try parser.finish() { try learn(object) }
+    }
+
+    /// Takes endpoint lines as they come. A bad line is told about and changes nothing.
+    func readStandardInput() -> ObjectReader {
+        ObjectReader(on: service.loop) { [self] event in
+            switch event {
+            case .object(let input):
+                do { try learn(input) } catch let error as CommandError { log.error(error.message, hint: error.hint) } catch {}
+            case .malformed(let error): log.error(error.message, hint: error.hint)
+            case .end: log.debug("no more endpoint lines")
+            }
+        }
+    }
+
+    private func learn(_ input: InputObject) throws {
+        let endpoint: EndpointAddress
+        do throws(ObjectError) { endpoint = try EndpointAddress(json: input.object) } catch { throw CommandError(error, in: input) }
+        latest = endpoint.id
+        if let link = links[endpoint.id] {
+            link.addresses = endpoint.addresses
+        } else {
+            links[endpoint.id] = PeerLink(endpoint.id, at: endpoint.addresses, over: driver, on: service.loop, timeout: timeout) {
+                [unowned self] in show($0, peer: endpoint.id)
+            }
+        }
+    }
+
+    /// The link of the one stream that is wanted.
+    func onlyLink() throws -> PeerLink {
+        guard let latest, let link = links[latest] else {
+            throw CommandError(.badData, "no endpoint line", hint: "pkarr-resolve KEY | iroh-txt decode gives one")
+        }
+        return link
+    }
+
+    /// A stream for a connection that the bridge hands over.
+    func open(_ request: HandoverRequest, _ socket: consuming FileDescriptor, _ responder: HandoverResponder) {
+        guard let peer = request.peer ?? latest else { return responder.refuse("no endpoint is known yet") }
+        guard let link = links[peer] else { return responder.refuse("no endpoint of \(peer) is known") }
+        let number = socket.release()
+        link.openStream { [service, log] result in
+            switch result {
+            case .failure(let error):
+                Glibc.close(number)
+                responder.refuse("\(error)")
+            case .success(let stream):
+                if !request.data.isEmpty { stream.write(request.data) }
+                do throws(SystemError) {
+                    _ = try StreamPump(stream, input: number, output: number, on: service.loop) { ending in
+                        if ending != .finished { log.debug("stream \(stream.id) to \(peer): \(ending)") }
+                    }
+                    responder.accept(path: "direct")
+                } catch {
+                    Glibc.close(number)
+                    stream.refuse()
+                    responder.refuse("the connection can't be used: \(error)")
+                }
+            }
+        }
+    }
+
+    /// A stream line for each connection and change of path.
+    private func show(_ event: PeerLink.Event, peer: PublicKey) {
+        switch event {
+        case .connected(let connection, let failures): show(connection, failures)
+        case .moved(let connection): show(connection, [])
+        case .failed(let error): log.warning("\(peer): \(error)")
+        case .closed(let reason): log.notice("connection to \(peer) ended: \(reason)")
+        }
+    }
+
+    private func show(_ connection: Connection, _ failures: [Dialer.Failure]) {
+        guard let peer = connection.peer else { return }
+        let roundTrip = connection.roundTrip.map { (($0.milliseconds * 1000).rounded()) / 1000 }
+        let line: JSONValue = [
+            "peer": .string(peer.zBase32), "path": "direct", "remote": .string("\(connection.path.remote)"),
+            "rtt_ms": roundTrip.map(JSONValue.real) ?? .null,
+            "failed": .array(failures.map {
+                ["path": "direct", "remote": .string("\($0.remote)"), "reason": .string($0.reason), "after_ms": .integer(Int64($0.after.milliseconds))]
+            }),
+        ]
+        guard printsStreams else { return log.notice("connected to \(peer) at \(connection.path.remote), path direct") }
+        do { try StandardOutput.write(line) } catch {
+            // Nobody reads the lines any more; the streams go on.
+            log.debug("stream lines have no reader")
+        }
+    }
+}
+
+extension PeerLink.LinkError {
+    func commandError(peer: PublicKey) -> CommandError {
+        switch self {
+        case .wrongPeer: CommandError(.wrongPeer, "\(self), not \(peer)")
+        default: CommandError(.unreachable, "\(peer): \(self)")
+        }
+    }
+}
