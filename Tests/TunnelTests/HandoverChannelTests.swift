@@ -190,7 +190,7 @@ func vanishing() throws {
     let channel = try HandoverChannel(on: loop, FileDescriptor(owning: left), service: .none) { reason = $0 }
     func ask() {
         channel.requestConnection(HandoverRequest(peer: nil)) { (result: consuming HandoverResult) in
-            if case .failure(let error) = consume result { errors.append(error) } }
+            if case .failure(let error) = consume result { errors.append(error) }
         }
     }
     ask()
