@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pkarr_network import dead_port, network, new_key, relay  # noqa: F401, fixtures for all
+
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(os.environ.get("KEYHOLE_BIN") or ROOT / ".build" / "debug").resolve()
 COMMANDS = sorted(path.name for path in (ROOT / "Sources").iterdir() if path.name.islower())

@@ -163,13 +163,22 @@ _pkarr-publish() {
     local -a unparsed_words=("${COMP_WORDS[@]:1:${COMP_CWORD}}")
 
     local -a repeating_flags=()
-    local -a non_repeating_flags=(--verbose -v --version -h --help)
-    local -a repeating_options=()
-    local -a non_repeating_options=(--log-format)
+    local -a non_repeating_flags=(--no-relays --no-dht --verbose -v --version -h --help)
+    local -a repeating_options=(--relay --bootstrap)
+    local -a non_repeating_options=(--refresh --log-format)
     __pkarr-publish_offer_flags_options 0
 
     # Offer option value completions
     case "${prev}" in
+    '--relay')
+        return
+        ;;
+    '--bootstrap')
+        return
+        ;;
+    '--refresh')
+        return
+        ;;
     '--log-format')
         __pkarr-publish_add_completions -W 'text'$'\n''json'
         return

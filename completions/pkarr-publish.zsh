@@ -42,6 +42,11 @@ _pkarr-publish() {
     local -i ret=1
     local -ar ___log_format=('text' 'json')
     local -ar arg_specs=(
+        '*--relay[A pkarr relay (repeatable; default\: PKARR_RELAYS, else the public ones).]:URL:'
+        '--no-relays[Use no relays.]'
+        '*--bootstrap[A node to enter the DHT through (repeatable; default\: PKARR_BOOTSTRAP, else the public network'\''s).]:HOST\:PORT:'
+        '--no-dht[Do not use the DHT.]'
+        '--refresh[Put each key'\''s last packet again this often, until terminated.]:duration:'
         '--log-format[How messages on standard error look.]:text|json:{__pkarr-publish_complete "${___log_format[@]}"}'
         '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'
         '--version[Show the version.]'

@@ -163,13 +163,22 @@ _pkarr-resolve() {
     local -a unparsed_words=("${COMP_WORDS[@]:1:${COMP_CWORD}}")
 
     local -a repeating_flags=()
-    local -a non_repeating_flags=(--verbose -v --version -h --help)
-    local -a repeating_options=()
-    local -a non_repeating_options=(--log-format)
-    __pkarr-resolve_offer_flags_options 0
+    local -a non_repeating_flags=(--no-relays --no-dht --verbose -v --version -h --help)
+    local -a repeating_options=(--relay --bootstrap)
+    local -a non_repeating_options=(--watch --log-format)
+    __pkarr-resolve_offer_flags_options -1
 
     # Offer option value completions
     case "${prev}" in
+    '--relay')
+        return
+        ;;
+    '--bootstrap')
+        return
+        ;;
+    '--watch')
+        return
+        ;;
     '--log-format')
         __pkarr-resolve_add_completions -W 'text'$'\n''json'
         return

@@ -42,8 +42,14 @@ _pkarr-resolve() {
     local -i ret=1
     local -ar ___log_format=('text' 'json')
     local -ar arg_specs=(
+        '*--relay[A pkarr relay (repeatable; default\: PKARR_RELAYS, else the public ones).]:URL:'
+        '--no-relays[Use no relays.]'
+        '*--bootstrap[A node to enter the DHT through (repeatable; default\: PKARR_BOOTSTRAP, else the public network'\''s).]:HOST\:PORT:'
+        '--no-dht[Do not use the DHT.]'
+        '--watch[Look again this often, and write a line each time there is something newer.]:duration:'
         '--log-format[How messages on standard error look.]:text|json:{__pkarr-resolve_complete "${___log_format[@]}"}'
         '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'
+        '*:KEY:'
         '--version[Show the version.]'
         '(-h --help)'{-h,--help}'[Show help information.]'
         '(-): :->command'

@@ -164,12 +164,21 @@ _pkarr-serve() {
 
     local -a repeating_flags=()
     local -a non_repeating_flags=(--verbose -v --version -h --help)
-    local -a repeating_options=()
-    local -a non_repeating_options=(--log-format)
+    local -a repeating_options=(--bootstrap)
+    local -a non_repeating_options=(--dht-bind --http --log-format)
     __pkarr-serve_offer_flags_options 0
 
     # Offer option value completions
     case "${prev}" in
+    '--dht-bind')
+        return
+        ;;
+    '--http')
+        return
+        ;;
+    '--bootstrap')
+        return
+        ;;
     '--log-format')
         __pkarr-serve_add_completions -W 'text'$'\n''json'
         return

@@ -42,6 +42,9 @@ _pkarr-serve() {
     local -i ret=1
     local -ar ___log_format=('text' 'json')
     local -ar arg_specs=(
+        '--dht-bind[Where the DHT node listens (UDP, IPv4).]:ADDR\:PORT:'
+        '--http[Where the relay listens (TCP, plain HTTP).]:ADDR\:PORT:'
+        '*--bootstrap[A node of the network to join (repeatable; default\: PKARR_BOOTSTRAP, else none).]:HOST\:PORT:'
         '--log-format[How messages on standard error look.]:text|json:{__pkarr-serve_complete "${___log_format[@]}"}'
         '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'
         '--version[Show the version.]'

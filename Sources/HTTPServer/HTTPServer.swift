@@ -33,6 +33,7 @@ public final class HTTPServer {
     private var watcher: Watcher?
     private var timer: Timer?
     private var isRunning = false
+    private var isClosing = false
     /// Connections have been woken up: the daemon has to run again, which its descriptor does not tell.
     private var hasResumed = false
     private var exchanges: [ObjectIdentifier: HTTPExchange] = [:]
@@ -76,6 +77,8 @@ public final class HTTPServer {
     /// Stops listening and closes all connections. Requests not answered yet get 503.
     public func close() {
         guard let daemon else { return }
+        // A connection that sleeps must not be left when the daemon stops; requests that come in the last round don't begin to.
+        isClosing = true
         for exchange in exchanges.values { exchange.answer(HTTPAnswer(status: 503)) }
         MHD_run(daemon)
         watcher?.cancel()
@@ -129,7 +132,7 @@ public final class HTTPServer {
             count.pointee = 0
             return taken ? .YES : .NO
         }
-        return exchange.proceed(handler)
+        return exchange.proceed(isClosing ? { $0.answer(HTTPAnswer(status: 503)) } : handler)
     }
 
     private func forget(_ exchange: HTTPExchange) {
