@@ -7,7 +7,7 @@ import Crypto
 /// named at its making.
 public struct PacketBuilder {
     /// What came of an event.
-    public struct Outcome: Sendable {
+    public struct Outcome: Equatable, Sendable {
         /// The packet to publish from now on; nil when the one before still holds.
         public var packet: SignedPacket?
         public var notices: [Notice] = []

@@ -31,6 +31,7 @@ extension ToolkitCommand {
     private static func finish(_ command: Self) -> ExitStatus {
         // A write to a pipe whose reader has gone has to fail, not to kill: the command ends in order.
         signal(SIGPIPE, SIG_IGN)
+        reserveStandardDescriptors()
         let log = Log(command: rootName, format: command.common.logFormat, level: command.common.verbose ? .debug : .notice)
         do {
             return try command.execute(log: log)
@@ -43,6 +44,12 @@ extension ToolkitCommand {
             log.error("unexpected error: \(error)", hint: "this is a bug; please report it")
             return .bug
         }
+    }
+
+    /// Whoever starts a command with a standard descriptor closed would have the next file opened take its number. The null device
+    /// opened for reading keeps the place: it reads as empty, and writing to it fails.
+    private static func reserveStandardDescriptors() {
+        for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) == -1 { _ = open("/dev/null", O_RDONLY) }
     }
 
     private static var rootName: String {

@@ -1,0 +1,158 @@
+import Crypto
+import JSON
+import Pkarr
+import TestSupport
+import Testing
+
+private var key: SecretKey { SecretKey(seed: [UInt8](repeating: 7, count: 32))! }
+private let own = RRset(name: try! DomainName(owner: "_iroh", in: key.publicKey), type: .txt)
+
+private func text(_ name: String, _ strings: String...) -> ResourceRecord {
+    ResourceRecord(
+        name: try! DomainName(owner: name, in: key.publicKey), type: .txt, timeToLive: 30,
+        rdata: RecordData.strings(strings.map { Array($0.utf8) }).rdata)
+}
+
+private func address(_ name: String, _ byte: UInt8) -> ResourceRecord {
+    ResourceRecord(name: try! DomainName(owner: name, in: key.publicKey), type: .a, timeToLive: 3600, rdata: [127, 0, 0, byte])
+}
+
+/// A record that only its bytes describe, as a homeserver of the future may publish it.
+private let opaque = ResourceRecord(
+    name: try! DomainName(owner: "x", in: key.publicKey), type: RecordType(rawValue: 65300), classField: 0x8001, timeToLive: 7,
+    rdata: [0xc0, 0x0c, 0, 255])
+
+private func packet(_ timestamp: UInt64, _ records: ResourceRecord...) -> SignedPacket {
+    try! SignedPacket(signing: DNSMessage(answers: records), timestamp: timestamp, with: key)
+}
+
+private func builder(_ defaults: ResourceRecord...) -> PacketBuilder {
+    PacketBuilder(key: key, ownSets: [own], defaults: defaults)
+}
+
+@Test("what others published is kept byte for byte, and the own set replaced")
+func merge() throws {
+    var builder = builder()
+    #expect(try builder.take(packet(5, address("@", 1), text("_iroh", "old"), opaque), now: 100).packet == nil)
+    let merged = try #require(try builder.take([text("_iroh", "new")], now: 100).packet)
+    #expect(merged.records == [address("@", 1), opaque, text("_iroh", "new")])
+    #expect(merged.timestamp == 100)
+}
+
+@Test("records given before any packet are merged into one that turns up later, even an older one")
+func lateBase() throws {
+    var builder = builder()
+    #expect(try builder.take([text("_iroh", "a")], now: 100).packet?.records == [text("_iroh", "a")])
+    #expect(try builder.take(packet(5, address("@", 1)), now: 200).packet?.records == [address("@", 1), text("_iroh", "a")])
+}
+
+@Test("the same records again change nothing, nor does an older packet")
+func unchanged() throws {
+    var builder = builder()
+    _ = try builder.take(packet(50, address("@", 1)), now: 100)
+    _ = try builder.take([text("_iroh", "a")], now: 100)
+    #expect(try builder.take([text("_iroh", "a")], now: 101).packet == nil)
+    #expect(try builder.take(packet(40, address("@", 2)), now: 101).packet == nil)
+}
+
+@Test("our own packet is recognised when it comes back, the latest and those before it")
+func ownPacket() throws {
+    var builder = builder()
+    let first = try #require(try builder.take([text("_iroh", "a"), text("x", "1")], now: 100).packet)
+    let second = try #require(try builder.take([text("_iroh", "a")], now: 100).packet)
+    #expect(second.timestamp == 101)
+    #expect(try builder.take(second, now: 200).packet == nil)
+    #expect(try builder.take(first, now: 200).packet == nil)
+    #expect(try builder.renew(now: 300)?.packet?.records == [text("_iroh", "a")])
+}
+
+@Test("a packet that replaces ours is merged again, with a later timestamp, and that is said")
+func overwritten() throws {
+    var builder = builder()
+    _ = try builder.take([text("_iroh", "a")], now: 100)
+    let outcome = try builder.take(packet(150, address("@", 1)), now: 200)
+    #expect(outcome.packet?.records == [address("@", 1), text("_iroh", "a")])
+    #expect(outcome.packet?.timestamp == 200)
+    #expect(outcome.notices == [.overwritten])
+}
+
+@Test("a newer packet that says the same is passed on, so that two authorities don't outbid each other")
+func passedOn() throws {
+    var builder = builder()
+    _ = try builder.take([text("_iroh", "a"), address("@", 1)], now: 100)
+    let other = packet(150, address("@", 1), text("_iroh", "a"))
+    #expect(try builder.take(other, now: 200).packet == other)
+    #expect(try builder.take(other, now: 201).packet == nil)
+}
+
+@Test("a packet from the future is replaced right after its timestamp, and no further, and that is said")
+func future() throws {
+    var builder = builder()
+    _ = try builder.take(packet(5000, address("@", 1)), now: 100)
+    let outcome = try builder.take([text("_iroh", "a")], now: 100)
+    #expect(outcome.packet?.timestamp == 5001)
+    #expect(outcome.notices == [.seenInFuture(4900)])
+    #expect(try builder.renew(now: 6000)?.packet?.timestamp == 6000)
+}
+
+@Test("nothing can replace a packet with the last timestamp")
+func lastTimestamp() throws {
+    var builder = builder()
+    _ = try builder.take(packet(UInt64(Int64.max)), now: 100)
+    #expect(throws: PacketBuilder.Failure.noLaterTimestamp) { try builder.take([], now: 100) }
+}
+
+@Test("defaults are published until records of the same set are given, and outrank a packet")
+func defaults() throws {
+    var builder = builder(address("@", 9), text("_iroh", "static"))
+    let first = try builder.take(packet(5, address("@", 1), address("b", 1), text("_iroh", "old")), now: 100)
+    #expect(first.packet?.records == [address("b", 1), address("@", 9), text("_iroh", "static")])
+    let second = try builder.take([text("_iroh", "live")], now: 100)
+    #expect(second.packet?.records == [address("b", 1), address("@", 9), text("_iroh", "live")])
+    let third = try builder.take([], now: 100)
+    #expect(third.packet?.records == [address("b", 1), address("@", 9), text("_iroh", "static")])
+}
+
+@Test("defaults without the own set leave that of a packet until records are given")
+func defaultsBeside() throws {
+    var builder = builder(address("@", 9))
+    let first = try builder.take(packet(5, text("_iroh", "old")), now: 100)
+    #expect(first.packet?.records == [text("_iroh", "old"), address("@", 9)])
+    #expect(try builder.take([], now: 100).packet?.records == [address("@", 9)])
+}
+
+@Test("at the end of input there is a packet if there is anything to sign and nothing was signed before")
+func endOfInput() throws {
+    var nothing = builder()
+    let outcome = try nothing.finish(now: 1)
+    #expect(outcome == nil)
+    var onlyPacket = builder()
+    _ = try onlyPacket.take(packet(5, address("@", 1)), now: 100)
+    #expect(try onlyPacket.finish(now: 100)?.packet?.timestamp == 100)
+    var onlyDefaults = builder(address("@", 9))
+    #expect(try onlyDefaults.finish(now: 100)?.packet?.records == [address("@", 9)])
+    #expect(try onlyDefaults.finish(now: 100)?.packet == nil)
+}
+
+@Test("a message over the limit is refused with what each record takes, one over what libtorrent stores is told of")
+func budget() throws {
+    func filled(_ size: Int) -> [ResourceRecord] {
+        // 12 header, 54 the key's name, 2 f, 10 and a length byte for each string.
+        let rest = size - 12 - 54 - 2 - 10 - 4
+        return [text("f", String(repeating: "x", count: 255), String(repeating: "x", count: 255), String(repeating: "x", count: 255),
+                     String(repeating: "x", count: rest - 3 * 255))]
+    }
+    var builder = builder()
+    #expect(try builder.take(filled(996), now: 1).notices == [])
+    let outcome = try builder.take(filled(997), now: 1)
+    #expect(outcome.packet?.size == 997)
+    guard case .notStoredEverywhere(let budget)? = outcome.notices.first else {
+        Issue.record("no notice")
+        return
+    }
+    #expect(budget.total == 997)
+    #expect(budget.description(zone: key.publicKey) == "12 header, 985 f TXT")
+    #expect(try builder.take(filled(1000), now: 1).packet?.size == 1000)
+    let failure = try thrownError(PacketBuilder.Failure.self) { _ = try builder.take(filled(1001), now: 1) }
+    #expect(failure == .tooLong(MessageBudget(DNSMessage(answers: filled(1001)))))
+}
