@@ -2,10 +2,13 @@ import Platform
 
 /// Answering queries, in server mode.
 extension MainlineNode {
-    /// Contacts in an answer: the mainline library's number, and BEP 5's where an item already fills the datagram, so that it fits an
-    /// Ethernet frame.
+    /// Contacts in an answer: the mainline library's number.
     private static let contactsPerAnswer = 20
+    /// Beside a large item there are fewer, but never fewer than BEP 5's K, so that the datagram fits an Ethernet frame.
     private static let contactsBesideItem = 8
+    private static let frameBytes = 1400
+    /// Key, signature, token, id and the bencoding around them.
+    private static let bytesBesideItem = 260
 
     func answer(_ query: KRPCQuery, _ message: KRPCMessage, from asker: Contact, now: Instant) {
         // Our own query, sent to an address that turned out to be ours.
@@ -40,7 +43,8 @@ extension MainlineNode {
             response.encodedValue = item.encodedValue
         case nil: break
         }
-        let count = response.encodedValue == nil ? MainlineNode.contactsPerAnswer : MainlineNode.contactsBesideItem
+        let room = MainlineNode.frameBytes - MainlineNode.bytesBesideItem - (response.encodedValue?.count ?? 0)
+        let count = min(MainlineNode.contactsPerAnswer, max(MainlineNode.contactsBesideItem, room / 26))
         response.nodes = closest(to: target, for: asker, count)
     }
 

@@ -7,10 +7,9 @@ extension MainlineNode {
         if now >= maintenance.nextRefresh, maintenance.refreshes == 0 { refresh(now: now) }
         guard now >= maintenance.nextCheck else { return }
         maintenance.nextCheck = now + Maintenance.interval
-        maintenance.newcomers = 0
         takeElectedAddress(now: now)
         let silent = table.entries.filter { now - $0.lastSeen >= RoutingTable.freshness }
-        for entry in silent.prefix(Maintenance.pingsAtOnce) { ping(entry.contact, now: now) }
+        for entry in silent.prefix(Maintenance.mostPings) { ping(entry.contact, now: now) }
     }
 
     /// Looks for nodes around our own id, and at the same time around a random one, so that far buckets stay filled too.
@@ -29,8 +28,7 @@ extension MainlineNode {
 
     /// A node that has asked us something may be worth knowing, but only its answer proves that it is where it says.
     func meet(_ asker: Contact, now: Instant) {
-        guard maintenance.newcomers < Maintenance.pingsAtOnce, table.wants(asker) else { return }
-        maintenance.newcomers += 1
+        guard transactions.pings < Maintenance.mostPings, table.wants(asker) else { return }
         ping(asker, now: now)
     }
 

@@ -8,15 +8,14 @@ struct Maintenance {
     static let refreshInterval = Duration.seconds(900)
     /// While nobody has answered, joining is tried again after this time, doubled each time up to ``interval``.
     static let firstRetry = Duration.seconds(2)
-    /// Pings in one look through the table, and to newcomers within one interval.
-    static let pingsAtOnce = 16
+    /// Pings under way at the same time.
+    static let mostPings = 64
 
     var nextCheck: Instant
     var nextRefresh: Instant
     var retry = Maintenance.firstRetry
     /// Look-ups for the table that are under way.
     var refreshes = 0
-    var newcomers = 0
     /// What others have last seen as our address, by their own (BEP 42).
     var votes: [IPAddress: IPAddress] = [:]
 

@@ -25,9 +25,9 @@ struct Transaction {
 /// The queries under way. Their ids are random, so that only who has seen a query can answer it.
 struct Transactions {
     private var open: [UInt32: Transaction] = [:]
+    /// How many of them are pings.
+    private(set) var pings = 0
     private(set) var roundTrips = RoundTrips()
-
-    var count: Int { open.count }
 
     /// Notes a query; the result is its transaction id.
     mutating func begin(_ transaction: Transaction) -> [UInt8] {
@@ -36,6 +36,7 @@ struct Transactions {
             let number = bytes.reduce(0) { $0 << 8 | UInt32($1) }
             if open[number] != nil { continue }
             open[number] = transaction
+            if transaction.purpose == .ping { pings += 1 }
             return bytes
         }
     }
@@ -45,6 +46,7 @@ struct Transactions {
         let number = id.reduce(0) { $0 << 8 | UInt32($1) }
         guard id.count == 4, let transaction = open[number], transaction.destination.address == source else { return nil }
         open[number] = nil
+        if transaction.purpose == .ping { pings -= 1 }
         roundTrips.note(now - transaction.sentAt)
         return transaction
     }
@@ -60,11 +62,11 @@ struct Transactions {
         var failed: [Transaction] = []
         let patience = roundTrips.patience
         for (number, transaction) in open {
-            let age = now - transaction.sentAt
-            if age >= RoundTrips.longestPatience {
+            if now >= transaction.sentAt + RoundTrips.longestPatience {
                 open[number] = nil
+                if transaction.purpose == .ping { pings -= 1 }
                 failed.append(transaction)
-            } else if age >= patience, !transaction.isStalled {
+            } else if now >= transaction.sentAt + patience, !transaction.isStalled {
                 open[number]!.isStalled = true
                 stalled.append(transaction)
             }

@@ -1,0 +1,180 @@
+import Crypto
+import Platform
+import Testing
+@testable import Mainline
+
+private var key: SecretKey { SecretKey(seed: [UInt8](repeating: 0x2a, count: 32))! }
+
+@Test("what one client puts another gets, from the twenty closest nodes")
+func putAndGet() throws {
+    let network = SimulatedNetwork.healthy(60)
+    let item = signedItem(key, sequence: 7, value: Array("hello".utf8))
+    network.addNode(100, mode: .client, bootstrap: [SimulatedNetwork.place(3)])
+    network.addNode(101, mode: .client, bootstrap: [SimulatedNetwork.place(9)])
+
+    let put = try #require(network.put(item, at: 100))
+    #expect(put.lookup.ending == .complete && put.newer == nil)
+    #expect(put.nodes.count == 20 && put.stored == 20)
+    let everybody = (0..<60).map { network.nodes[SimulatedNetwork.place($0)]! }
+    let closest = everybody.map(\.id).sorted { $0.distance(to: item.target) < $1.distance(to: item.target) }.prefix(20)
+    #expect(put.nodes.map(\.node.id) == Array(closest))
+    #expect(everybody.filter { $0.storedItems == 1 }.count == 20)
+
+    let got = network.get(key.publicKey, at: 101)
+    let outcome = try #require(got.outcome)
+    #expect(got.items.count == 20 && Set(got.items) == [item])
+    #expect(outcome.ending == .complete && outcome.values == 20 && outcome.sequences == [7])
+    #expect(outcome.closest.map(\.id) == Array(closest))
+    #expect(outcome.asked < 60)
+    #expect(got.took < .milliseconds(200), "a healthy network answers in a few round trips")
+}
+
+@Test("nobody remembers a client, and a client answers nobody")
+func clientsAreInvisible() throws {
+    let network = SimulatedNetwork.healthy(5)
+    let client = network.addNode(100, mode: .client, bootstrap: [SimulatedNetwork.place(0)])
+    _ = network.get(key.publicKey, at: 100)
+    #expect(client.knownNodes == 5)
+    for number in 0..<5 { #expect(network.nodes[SimulatedNetwork.place(number)]!.knownNodes == 4) }
+    client.receive(
+        KRPCMessage(transaction: [1, 2, 3, 4], body: .query(id: .random(), .ping)).encoded, from: SimulatedNetwork.place(0), now: network.now)
+    #expect(client.takeDatagrams().isEmpty)
+}
+
+@Test("a missing item is a complete look-up without values")
+func missing() throws {
+    let network = SimulatedNetwork.healthy(30)
+    network.addNode(100, mode: .client, bootstrap: [SimulatedNetwork.place(0)])
+    let got = network.get(key.publicKey, at: 100)
+    let outcome = try #require(got.outcome)
+    #expect(got.items.isEmpty && outcome.ending == .complete && outcome.values == 0 && outcome.answers.count >= 20)
+}
+
+@Test("dead nodes cost a fraction of a time-out, not each its own")
+func deadNodes() throws {
+    let network = SimulatedNetwork.healthy(60)
+    network.addNode(100, mode: .client, bootstrap: [SimulatedNetwork.place(0)])
+    _ = network.put(signedItem(key, sequence: 7, value: [1]), at: 100)
+    for number in stride(from: 1, to: 60, by: 3) { network.silent.insert(SimulatedNetwork.place(number)) }
+    network.addNode(101, mode: .client, bootstrap: [SimulatedNetwork.place(0)])
+    let got = network.get(key.publicKey, at: 101)
+    let outcome = try #require(got.outcome)
+    #expect(outcome.ending == .complete && outcome.closest.count == 20 && outcome.values > 5)
+    #expect(got.took < .seconds(2))
+}
+
+@Test("with a tenth of all datagrams lost the item is still stored and found")
+func loss() throws {
+    let network = SimulatedNetwork.healthy(40)
+    var generator = SystemRandomNumberGenerator()
+    network.latency = { _, _ in Int.random(in: 0..<10, using: &generator) == 0 ? nil : .milliseconds(Int.random(in: 5...80, using: &generator)) }
+    network.addNode(100, mode: .client, bootstrap: (0..<4).map(SimulatedNetwork.place))
+    let put = try #require(network.put(signedItem(key, sequence: 7, value: [1]), at: 100))
+    #expect(put.stored >= 8)
+    network.addNode(101, mode: .client, bootstrap: (0..<4).map(SimulatedNetwork.place))
+    #expect(!network.get(key.publicKey, at: 101).items.isEmpty)
+}
+
+@Test("when all bootstrap nodes are dead, the look-up ends in bounded time and says so")
+func deadBootstrap() throws {
+    let network = SimulatedNetwork()
+    network.addNode(100, mode: .client, bootstrap: (0..<3).map(SimulatedNetwork.place))
+    let got = network.get(key.publicKey, at: 100)
+    #expect(got.outcome?.ending == .noAnswer && got.outcome?.asked == 6)
+    #expect(got.took <= .seconds(4))
+    let put = network.put(signedItem(key, sequence: 1, value: [1]), at: 100)
+    #expect(put?.lookup.ending == .noAnswer && put?.nodes.isEmpty == true)
+}
+
+@Test("without any address to begin with there is nobody to ask")
+func nobody() {
+    let network = SimulatedNetwork()
+    network.addNode(100, mode: .client, bootstrap: [])
+    let got = network.get(key.publicKey, at: 100)
+    #expect(got.outcome?.ending == .nobodyToAsk && got.took == .zero)
+}
+
+@Test("a look-up begun before the bootstrap addresses are known waits for them")
+func lateBootstrap() throws {
+    let network = SimulatedNetwork.healthy(5)
+    let client = MainlineNode(mode: .client, ownAddress: address("9.9.9.9:1"), awaitingBootstraps: true, now: network.now)
+    let id = client.get(MutableItem.target(of: key.publicKey), now: network.now)
+    #expect(client.takeEvents().isEmpty && client.takeDatagrams().isEmpty)
+    client.add(bootstraps: [SimulatedNetwork.place(0)], areAll: false, now: network.now)
+    #expect(client.takeDatagrams().map(\.destination) == [SimulatedNetwork.place(0)])
+    client.add(bootstraps: [], areAll: true, now: network.now)
+    #expect(client.takeEvents().isEmpty)
+    client.cancel(id)
+    guard case .lookupFinished(id, let outcome)? = client.takeEvents().first else { Issue.record("no outcome"); return }
+    #expect(outcome.ending == .cancelled)
+}
+
+@Test("names that resolve to nothing end a waiting look-up")
+func noBootstrapAddress() {
+    let client = MainlineNode(mode: .client, ownAddress: address("9.9.9.9:1"), awaitingBootstraps: true, now: Instant(nanoseconds: 0))
+    let id = client.get(MutableItem.target(of: key.publicKey), now: Instant(nanoseconds: 0))
+    client.add(bootstraps: [], areAll: true, now: Instant(nanoseconds: 5))
+    guard case .lookupFinished(id, let outcome)? = client.takeEvents().first else { Issue.record("no outcome"); return }
+    #expect(outcome.ending == .nobodyToAsk)
+}
+
+@Test("nodes that have nothing newer than what is known send no item")
+func moreRecentThan() throws {
+    let network = SimulatedNetwork.healthy(30)
+    network.addNode(100, mode: .client, bootstrap: [SimulatedNetwork.place(0)])
+    _ = network.put(signedItem(key, sequence: 7, value: [1]), at: 100)
+    let same = network.get(key.publicKey, at: 100, moreRecentThan: 7)
+    #expect(same.items.isEmpty)
+    #expect(same.outcome?.answers.contains { $0.holding == .notNewer(sequence: 7) } == true)
+    #expect(network.get(key.publicKey, at: 100, moreRecentThan: 6).items.count == 20)
+}
+
+@Test("a put stops when anybody has something newer, and shows it")
+func newerSeen() throws {
+    let network = SimulatedNetwork.healthy(30)
+    network.addNode(100, mode: .client, bootstrap: [SimulatedNetwork.place(0)])
+    let newer = signedItem(key, sequence: 8, value: [2])
+    _ = network.put(newer, at: 100)
+    let put = try #require(network.put(signedItem(key, sequence: 7, value: [1]), at: 100))
+    #expect(put.newer == newer && put.nodes.isEmpty)
+    // At one sequence the larger value is the more recent item (spec/pkarr-wire.md, 1.6).
+    #expect(network.put(signedItem(key, sequence: 8, value: [1]), at: 100)?.newer == newer)
+    #expect(network.put(signedItem(key, sequence: 8, value: [3]), at: 100)?.stored == 20)
+    #expect(Set(network.get(key.publicKey, at: 100).items.map(\.value)) == [[3]])
+}
+
+@Test("a cas that does not match is refused with 301 by every node that has the item")
+func casMismatch() throws {
+    let network = SimulatedNetwork.healthy(30)
+    network.addNode(100, mode: .client, bootstrap: [SimulatedNetwork.place(0)])
+    _ = network.put(signedItem(key, sequence: 7, value: [1]), at: 100)
+    let refused = try #require(network.put(signedItem(key, sequence: 9, value: [1]), at: 100, cas: 6))
+    #expect(refused.stored == 0)
+    #expect(refused.nodes.allSatisfy { if case .refused(let error) = $0.result { error.code == 301 } else { false } })
+    #expect(network.put(signedItem(key, sequence: 9, value: [1]), at: 100, cas: 7)?.stored == 20)
+}
+
+@Test("a server is itself one of the nodes that store and are asked")
+func loneServer() throws {
+    let network = SimulatedNetwork()
+    network.addNode(0, bootstrap: [])
+    let item = signedItem(key, sequence: 7, value: [1])
+    let put = try #require(network.put(item, at: 0))
+    // Nobody else is there to be asked, but the item is kept for those who come.
+    #expect(put.stored == 1)
+    #expect(network.get(key.publicKey, at: 0).items == [item])
+    network.addNode(100, mode: .client, bootstrap: [SimulatedNetwork.place(0)])
+    #expect(network.get(key.publicKey, at: 100).items == [item])
+}
+
+@Test("more look-ups than run at once wait, and more than wait are refused")
+func manyLookups() {
+    let network = SimulatedNetwork.healthy(5)
+    let client = network.addNode(100, mode: .client, bootstrap: [SimulatedNetwork.place(0)])
+    let all = (0..<MainlineNode.mostRunning + MainlineNode.mostWaiting + 5).map { _ in client.get(.random(), now: network.now) }
+    network.collect(SimulatedNetwork.place(100))
+    network.run(for: .seconds(20))
+    var endings: [LookupOutcome.Ending: Int] = [:]
+    for case .lookupFinished(_, let outcome) in network.events[SimulatedNetwork.place(100)]! { endings[outcome.ending, default: 0] += 1 }
+    #expect(endings[.overloaded] == 5 && endings[.complete] == all.count - 5)
+}

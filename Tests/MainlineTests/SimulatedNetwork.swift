@@ -1,0 +1,132 @@
+import Crypto
+import Platform
+@testable import Mainline
+
+/// Many nodes in one process: datagrams travel in virtual time, and can be lost, late or answered by a liar.
+final class SimulatedNetwork {
+    typealias Liar = (_ datagram: [UInt8], _ source: SocketAddress) -> [[UInt8]]
+
+    private struct Flight {
+        var arrival: Instant
+        var bytes: [UInt8]
+        var source: SocketAddress
+        var destination: SocketAddress
+    }
+
+    private(set) var now = Instant(nanoseconds: 1_000_000_000_000)
+    private(set) var nodes: [SocketAddress: MainlineNode] = [:]
+    private var liars: [SocketAddress: Liar] = [:]
+    private var deadlines: [SocketAddress: Instant] = [:]
+    private var flights: [Flight] = []
+    private(set) var datagrams = 0
+    var events: [SocketAddress: [MainlineNode.Event]] = [:]
+    var silent: Set<SocketAddress> = []
+    /// One way, for one pair of nodes; nil loses the datagram.
+    var latency: (_ source: SocketAddress, _ destination: SocketAddress) -> Duration? = { _, _ in .milliseconds(10) }
+
+    /// The n-th public address of this network.
+    static func place(_ number: Int) -> SocketAddress {
+        SocketAddress(ip: .v4(0x0102_0000 + UInt32(number) * 257), port: 6881)
+    }
+
+    @discardableResult
+    func addNode(_ number: Int, mode: MainlineNode.Mode = .server, bootstrap: [SocketAddress], id: NodeID? = nil) -> MainlineNode {
+        let place = SimulatedNetwork.place(number)
+        let node = MainlineNode(
+            mode: mode, ownAddress: place, id: id ?? NodeID(for: place.ip, random: randomBytes(20)),
+            awaitingBootstraps: !bootstrap.isEmpty, now: now)
+        nodes[place] = node
+        if !bootstrap.isEmpty { node.add(bootstraps: bootstrap, areAll: true, now: now) }
+        collect(place)
+        return node
+    }
+
+    func addLiar(_ place: SocketAddress, _ liar: @escaping Liar) { liars[place] = liar }
+
+    /// A healthy network of servers that know each other.
+    static func healthy(_ count: Int) -> SimulatedNetwork {
+        let network = SimulatedNetwork()
+        for number in 0..<count { network.addNode(number, bootstrap: number == 0 ? [] : [place(0)]) }
+        network.run(for: .seconds(10))
+        return network
+    }
+
+    func run(for duration: Duration) { run(until: now + duration) { false } }
+
+    /// Runs until the condition holds; false when time is up first.
+    @discardableResult
+    func run(until end: Instant, _ isDone: () -> Bool) -> Bool {
+        while !isDone() {
+            let arrival = flights.last?.arrival
+            let deadline = deadlines.min { $0.value < $1.value }
+            if let arrival, arrival <= end, deadline.map({ arrival <= $0.value }) ?? true {
+                now = max(now, arrival)
+                deliver(flights.removeLast())
+            } else if let deadline, deadline.value <= end {
+                now = max(now, deadline.value)
+                nodes[deadline.key]!.advance(to: now)
+                collect(deadline.key)
+            } else {
+                now = max(now, end)
+                return isDone()
+            }
+        }
+        return true
+    }
+
+    private func deliver(_ flight: Flight) {
+        datagrams += 1
+        if silent.contains(flight.destination) { return }
+        if let liar = liars[flight.destination] {
+            for answer in liar(flight.bytes, flight.source) { launch(answer, from: flight.destination, to: flight.source) }
+        } else if let node = nodes[flight.destination] {
+            node.receive(flight.bytes, from: flight.source, now: now)
+            collect(flight.destination)
+        }
+    }
+
+    func launch(_ bytes: [UInt8], from source: SocketAddress, to destination: SocketAddress) {
+        guard let delay = latency(source, destination) else { return }
+        // The next one to arrive is last.
+        let arrival = now + delay
+        let place = flights.firstIndex { $0.arrival <= arrival } ?? flights.endIndex
+        flights.insert(Flight(arrival: arrival, bytes: bytes, source: source, destination: destination), at: place)
+    }
+
+    /// Takes up what a node has to send and to tell.
+    func collect(_ place: SocketAddress) {
+        guard let node = nodes[place] else { return }
+        defer { deadlines[place] = node.nextDeadline }
+        for datagram in node.takeDatagrams() { launch(datagram.bytes, from: place, to: datagram.destination) }
+        events[place, default: []] += node.takeEvents()
+    }
+}
+
+/// What came of an operation at one node.
+extension SimulatedNetwork {
+    func get(_ key: PublicKey, at number: Int, moreRecentThan: Int64? = nil) -> (items: [MutableItem], outcome: LookupOutcome?, took: Duration) {
+        let place = SimulatedNetwork.place(number)
+        let start = now
+        let id = nodes[place]!.get(MutableItem.target(of: key), moreRecentThan: moreRecentThan, now: now)
+        collect(place)
+        var outcome: LookupOutcome?
+        run(until: now + .seconds(30)) { [self] in
+            outcome = events[place]!.lazy.compactMap { if case .lookupFinished(id, let outcome) = $0 { outcome } else { nil } }.first
+            return outcome != nil
+        }
+        let items = events[place]!.compactMap { if case .item(id, let item, _) = $0 { item } else { nil } }
+        return (items, outcome, now - start)
+    }
+
+    func put(_ item: MutableItem, at number: Int, cas: Int64? = nil) -> PutOutcome? {
+        let place = SimulatedNetwork.place(number)
+        let id = nodes[place]!.put(item, cas: cas, now: now)
+        collect(place)
+        var outcome: PutOutcome?
+        run(until: now + .seconds(30)) { [self] in
+            outcome = events[place]!.lazy.compactMap { if case .putFinished(id, let outcome) = $0 { outcome } else { nil } }.first
+            return outcome != nil
+        }
+        return outcome
+    }
+}
