@@ -3,7 +3,7 @@ import HTTPClient
 import Pkarr
 
 /// What a relay's answer to a PUT means, of any relay version (spec/pkarr-wire.md, 2.1 and 2.6).
-enum PutVerdict: Equatable {
+public enum PutVerdict: Equatable {
     /// With the number of DHT nodes that have it, which relays tell since 1.0.
     case stored(nodes: Int?)
     /// 409, 412 or 428: the relay has, or its DHT has, something else; or just another packet of this key under way.
@@ -15,7 +15,7 @@ enum PutVerdict: Equatable {
     /// Its trouble, not the packet's.
     case failed
 
-    init(_ response: HTTPResponse) {
+    public init(_ response: HTTPResponse) {
         switch response.status {
         case 200..<300: self = .stored(nodes: response.header("Pkarr-Dht-Stored-Nodes").flatMap { Int($0) }.flatMap { $0 >= 0 ? $0 : nil })
         case 409, 412, 428: self = .conflict
@@ -27,7 +27,7 @@ enum PutVerdict: Equatable {
 }
 
 /// What a relay's answer to a GET means (spec/pkarr-wire.md, 2.2, 2.4 and 2.6).
-enum GetVerdict: Equatable {
+public enum GetVerdict: Equatable {
     case packet(SignedPacket)
     /// Nobody has one. The sequence is that of an item in the DHT that is no packet, if the relay tells of one.
     case notFound(invalidSequence: UInt64?)
@@ -37,7 +37,7 @@ enum GetVerdict: Equatable {
     case lied(SignedPacketError)
     case failed(status: Int)
 
-    init(_ response: HTTPResponse, for key: PublicKey) {
+    public init(_ response: HTTPResponse, for key: PublicKey) {
         switch response.status {
         case 200 where response.body.isEmpty, 304: self = .emptyHanded
         case 200:

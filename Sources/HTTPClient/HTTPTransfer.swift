@@ -128,7 +128,7 @@ public final class HTTPTransfer {
 }
 
 /// A header line cut in name and value; nil for the empty line at the end and for garbage.
-func headerField(_ line: some Collection<UInt8>) -> (name: String, value: String)? {
+public func headerField(_ line: some Collection<UInt8>) -> (name: String, value: String)? {
     guard let colon = line.firstIndex(of: 0x3a), colon != line.startIndex else { return nil }
     func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0d).contains(byte) }
     let value = Array(line[line.index(after: colon)...].drop(while: isSpace))

@@ -1,11 +1,11 @@
 import Glibc
 
 /// Dates of HTTP headers (RFC 9110, 5.6.7): whole seconds, always in GMT.
-enum HTTPDate {
+public enum HTTPDate {
     private static let format = "%a, %d %b %Y %H:%M:%S GMT"
 
     /// - Parameter microseconds: Since 1970; what is less than a second is cut off.
-    static func text(microseconds: UInt64) -> String {
+    public static func text(microseconds: UInt64) -> String {
         var seconds = time_t(microseconds / 1_000_000)
         var parts = tm()
         // Fails only for years that don't fit an Int32.
@@ -17,7 +17,7 @@ enum HTTPDate {
     }
 
     /// Microseconds since 1970; nil for anything else than the one format that is still sent.
-    static func microseconds(_ text: String) -> UInt64? {
+    public static func microseconds(_ text: String) -> UInt64? {
         // "Sun, 06 Nov 1994 08:49:37 GMT"
         let words = text.split(separator: " ", omittingEmptySubsequences: false)
         guard words.count == 6, text.utf8.count == 29, words[5] == "GMT", let day = Int32(words[1]), (1...31).contains(day),

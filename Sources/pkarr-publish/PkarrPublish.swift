@@ -15,7 +15,7 @@ struct PkarrPublish: ToolkitCommand {
 
             Examples:
               pkarr-build --key secret <records.json | pkarr-publish
-              pkarr-build --key secret --records site.json --every 1h | pkarr-publish --refresh 5m
+              pkarr-build --key secret --every 1h | pkarr-publish --refresh 5m
               pkarr-publish --no-dht --relay http://127.0.0.1:15411 <packet.json
             """,
         version: toolkitVersion)

@@ -1,0 +1,30 @@
+import Crypto
+import Discovery
+import FuzzSupport
+import HTTPClient
+
+/// A public key whose packets the corpus holds.
+private let key = PublicKey(zBase32: "j144z7ipx879mk7h3m6cr4qamujgk8swznn5mbw9ropq5hffzewo")!
+
+/// The input is an answer as it comes: a line with the status, header lines, an empty line, the body.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func input(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
+    fuzz(start, count) { bytes in
+        var response = HTTPResponse(status: 0)
+        var rest = bytes[...]
+        while let end = rest.firstIndex(of: 0x0a), end > rest.startIndex {
+            if response.status == 0 {
+                response.status = Int(String(decoding: rest[..<end], as: UTF8.self)) ?? -1
+            } else if let header = headerField(rest[..<end]) {
+                precondition(!header.name.contains(":"), "a name ends at the first colon")
+                response.headers.append(header)
+            }
+            rest = rest[(end + 1)...]
+        }
+        response.body = Array(rest.dropFirst())
+        if case .packet(let packet) = GetVerdict(response, for: key) {
+            precondition(packet.publicKey == key && packet.payload == response.body, "only the key's own packet passes")
+        }
+        if case .stored(let nodes?) = PutVerdict(response) { precondition(nodes >= 0, "a count is never negative") }
+    }
+}
