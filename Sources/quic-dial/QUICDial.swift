@@ -77,7 +77,10 @@ struct QUICDial: ToolkitCommand {
     /// Streams for whatever the bridge hands over, until told to stop.
     private func serve(_ bridge: String, _ dialling: Dialling, _ service: Service, _ log: Log) throws -> ExitStatus {
         var reader: ObjectReader?
-        if endpoint != nil { try dialling.readFile(endpoint) } else { reader = dialling.readStandardInput() }
+        if endpoint != nil {
+            try dialling.readFile(endpoint)
+            _ = try dialling.onlyLink()
+        } else { reader = dialling.readStandardInput() }
         let client = HandoverClient(on: service.loop, path: bridge, service: .streams { request, socket, responder in
             dialling.open(request, socket, responder)
         }) { state in
