@@ -42,6 +42,7 @@ static void fill_settings(ngtcp2_settings *settings, const struct keyhole_quic_c
     settings->initial_rtt = configuration->initial_rtt;
     settings->handshake_timeout = configuration->handshake_timeout;
     settings->cc_algo = NGTCP2_CC_ALGO_CUBIC;
+    settings->ack_thresh = configuration->ack_threshold;
     settings->max_window = configuration->connection_window_limit;
     settings->max_stream_window = configuration->stream_window_limit;
 #ifdef NGTCP2_BEFORE_1_0
@@ -251,7 +252,9 @@ void keyhole_quic_consumed_connection(struct keyhole_quic_connection *connection
     ngtcp2_conn_extend_max_offset(connection->conn, count);
 }
 
-void keyhole_quic_replace_stream(struct keyhole_quic_connection *connection) { ngtcp2_conn_extend_max_streams_bidi(connection->conn, 1); }
+void keyhole_quic_allow_streams(struct keyhole_quic_connection *connection, uint64_t count) {
+    ngtcp2_conn_extend_max_streams_bidi(connection->conn, count);
+}
 
 #ifdef NGTCP2_BEFORE_1_0
 #define SHUTDOWN(direction, connection, id, code) ngtcp2_conn_shutdown_stream_##direction((connection)->conn, id, code)

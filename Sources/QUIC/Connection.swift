@@ -47,6 +47,8 @@ public final class Connection {
     public private(set) var closeReason: CloseReason?
     /// Bytes sent since the pacer was last told; see `write`.
     var unpaced = 0
+    /// Streams of the peer that are gone and for which it has yet to be allowed others.
+    private var unreplaced: UInt64 = 0
 
     init(endpoint: Endpoint, isServer: Bool, path: NetworkPath, destination: ConnectionID) {
         self.endpoint = endpoint
@@ -140,7 +142,11 @@ public final class Connection {
 
     func replace(_ stream: Stream) {
         guard !isClosed, (stream.id & 1 == 0) == isServer else { return }
-        keyhole_quic_replace_stream(handle)
+        unreplaced += 1
+        // A MAX_STREAMS for each stream would be a packet for each small request.
+        guard unreplaced >= max(1, endpoint.configuration.streams / 4) else { return }
+        keyhole_quic_allow_streams(handle, unreplaced)
+        unreplaced = 0
         endpoint.wantsToSend(self)
     }
 

@@ -15,6 +15,9 @@ public protocol ConnectionAcceptor: AnyObject {
 /// ``deadline`` or the next input.
 public final class Endpoint {
     static let localName: UInt64 = 1
+    /// Packets after which an acknowledgement goes out at once rather than with the next data or after 25 ms. The RFC's two would answer
+    /// every small request with a packet of its own; a sender's first flight is ten, so this one never waits for us.
+    private static let ackThreshold = 8
 
     public let configuration: Configuration
     public let publicKey: PublicKey
@@ -202,6 +205,7 @@ public final class Endpoint {
         raw.connection_window = configuration.connectionWindow
         raw.connection_window_limit = configuration.connectionWindowLimit
         raw.bidirectional_streams = configuration.streams
+        raw.ack_threshold = Self.ackThreshold
         alpn.withUnsafeBufferPointer { names in
             resetSecret.withUnsafeBufferPointer { secret in
                 raw.alpn = names.baseAddress

@@ -39,8 +39,9 @@ final class LocalEnd {
         if input != output {
             outputWatcher = try? Watcher(on: loop, output) { [unowned self] in handler($0) }
         }
-        try Sockets.setNonblocking(input)
-        try Sockets.setNonblocking(output)
+        // libuv makes what it watches non-blocking.
+        if inputWatcher == nil { try Sockets.setNonblocking(input) }
+        if input != output && outputWatcher == nil { try Sockets.setNonblocking(output) }
     }
 
     deinit { close() }

@@ -67,6 +67,8 @@ public final class StreamPump: StreamHandler {
         } else {
             if let code = stream.stopCode { streamStopped(stream, code: code) }
             writeOutput()
+            // A client speaks first and has most often done so by now.
+            if !end.isClosed { readInput() }
         }
     }
 
@@ -104,7 +106,9 @@ public final class StreamPump: StreamHandler {
                 return
             }
             var outcome: Result<Int?, SystemError> = .success(nil)
+            var asked = 0
             stream.write { space in
+                asked = space.count
                 do throws(SystemError) {
                     let count = try nonblockingCall("read") { read(end.input, space.baseAddress, space.count) }
                     outcome = .success(count)
@@ -121,7 +125,10 @@ public final class StreamPump: StreamHandler {
                 stopWaiting(for: .readable)
                 stream.finish()
                 if outputDone { complete(.finished) }
-            case .success(let count?): sent += count
+            case .success(let count?):
+                sent += count
+                // Less than asked for is all there was.
+                if count < asked { return }
             case .failure(let error): breakOff(error)
             }
         }

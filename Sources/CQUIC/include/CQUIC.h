@@ -100,6 +100,7 @@ struct keyhole_quic_configuration {
     uint64_t now, initial_rtt, idle_timeout, handshake_timeout, keep_alive;
     uint64_t stream_window, stream_window_limit, connection_window, connection_window_limit;
     uint64_t bidirectional_streams;
+    size_t ack_threshold;
 };
 
 struct keyhole_quic_connection *keyhole_quic_client(const struct keyhole_quic_configuration *);
@@ -164,7 +165,7 @@ int keyhole_quic_open_stream(struct keyhole_quic_connection *, int64_t *id, void
 void keyhole_quic_set_stream_owner(struct keyhole_quic_connection *, int64_t id, void *stream_owner);
 void keyhole_quic_consumed(struct keyhole_quic_connection *, int64_t id, uint64_t count);
 void keyhole_quic_consumed_connection(struct keyhole_quic_connection *, uint64_t count);
-void keyhole_quic_replace_stream(struct keyhole_quic_connection *);
+void keyhole_quic_allow_streams(struct keyhole_quic_connection *, uint64_t count);
 void keyhole_quic_reset_stream(struct keyhole_quic_connection *, int64_t id, uint64_t code);
 void keyhole_quic_stop_sending(struct keyhole_quic_connection *, int64_t id, uint64_t code);
 
