@@ -37,8 +37,7 @@ struct PkarrBuild: ToolkitCommand {
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
-        if (key == nil) == (generateKey == nil) { throw ValidationError("give either --key or --generate-key") }
-        if generateKey != nil, !records.isEmpty || every != nil || at != nil {
+        if generateKey != nil, key != nil || !records.isEmpty || every != nil || at != nil {
             throw ValidationError("--generate-key goes with no other option")
         }
         if let at, at > UInt64(Int64.max) { throw ValidationError("--at has to be below 2^63") }
@@ -51,8 +50,9 @@ struct PkarrBuild: ToolkitCommand {
             try StandardOutput.write(["public_key": .string(publicKey.zBase32)])
             return .done
         }
-        // validate() has seen to it that there is one.
-        let secretKey = try KeyFile.read(key ?? "")
+        // Not in validate(), which would hide an option that is written wrongly.
+        guard let key else { throw CommandError(.usage, "give either --key or --generate-key", hint: "pkarr-build --help") }
+        let secretKey = try KeyFile.read(key)
         let defaults = try records.flatMap { try RecordsFile.read($0, for: secretKey.publicKey) }
         return try Building(key: secretKey, defaults: defaults, every: every?.duration, at: at, log: log).run()
     }
