@@ -1,0 +1,175 @@
+#!/bin/sh
+# What homeserver-gateway and pubky-fetch share: messages, their configuration file, the life of their stages. Not run by itself.
+# shellcheck disable=SC2034 # the variables are for those scripts
+
+program=${0##*/}
+newline='
+'
+# Lists are kept one value a line; nothing else is ever split, and nothing is a pattern.
+IFS=$newline
+set -f
+
+# fail STATUS MESSAGE
+fail() {
+    printf '%s: %s\n' "$program" "$2" >&2
+    exit "$1"
+}
+
+# The configuration file: NAME=VALUE lines. Blanks around both and one pair of quotes around the value are dropped, lines that begin
+# with # are comments. It is data: nothing in it is run or expanded.
+
+config_file=
+config_line=0
+
+# Ends with the place of what is wrong.
+config_error() { fail 78 "$config_file, line $config_line: $1"; }
+
+# Prints the text without blanks around it.
+trim() {
+    text=${1#"${1%%[![:space:]]*}"}
+    printf '%s' "${text%"${text##*[![:space:]]}"}"
+}
+
+# read_config FILE: calls setting NAME VALUE for each line; that is the script's, and says config_error to what it does not know.
+read_config() {
+    config_file=$1
+    is_readable "$1" || fail 78 "$1: no such configuration file, or it can't be read"
+    settings_seen=' '
+    while IFS= read -r line || [ -n "$line" ]; do
+        config_line=$((config_line + 1))
+        line=$(trim "$line")
+        case $line in
+            '' | '#'*) continue ;;
+            *=*) ;;
+            *) config_error "expected NAME=VALUE" ;;
+        esac
+        name=$(trim "${line%%=*}")
+        value=$(trim "${line#*=}")
+        case $value in
+            \"*\") value=${value#\"} value=${value%\"} ;;
+            \'*\') value=${value#\'} value=${value%\'} ;;
+        esac
+        [ -n "$value" ] || config_error "$name has no value"
+        setting "$name" "$value"
+    done <"$1"
+    config_line=0
+}
+
+# once NAME: for settings that may stand there only once.
+once() {
+    case $settings_seen in
+        *" $1 "*) config_error "$1 is given twice" ;;
+    esac
+    settings_seen="$settings_seen$1 "
+}
+
+check_duration() {
+    number=${2%%[!0-9]*}
+    case $number/${2#"$number"} in
+        /* | ??????????*/*) ;;
+        */ms | */s | */m | */h | */d) return ;;
+    esac
+    config_error "$1=$2: expected a duration such as 30s, 5m or 1h"
+}
+
+check_address() {
+    port=${2##*:}
+    case $2 in
+        ?*:*) ;;
+        *) port= ;;
+    esac
+    case $port in
+        '' | *[!0-9]* | ??????*) config_error "$1=$2: expected HOST:PORT" ;;
+    esac
+}
+
+is_readable() { [ -f "$1" ] && [ -r "$1" ]; }
+
+check_file() { is_readable "$2" || config_error "$1=$2: no such file, or it can't be read"; }
+
+check_yes_no() {
+    case $2 in
+        yes | no) ;;
+        *) config_error "$1=$2: expected yes or no" ;;
+    esac
+}
+
+# Where packets are published and looked for; the same settings in both configurations. Returns 1 for other names.
+relays='' use_relays=yes bootstraps='' use_dht=yes
+network_setting() {
+    case $1 in
+        relay) relays=$relays$2$newline ;;
+        relays) once "$1" && check_yes_no "$1" "$2" && use_relays=$2 ;;
+        bootstrap) check_address "$1" "$2" && bootstraps=$bootstraps$2$newline ;;
+        dht) once "$1" && check_yes_no "$1" "$2" && use_dht=$2 ;;
+        *) return 1 ;;
+    esac
+}
+
+# Prints the options of pkarr-publish and pkarr-resolve, one word a line.
+network_options() {
+    [ "$use_relays" = yes ] || echo --no-relays
+    [ "$use_dht" = yes ] || echo --no-dht
+    for value in $relays; do printf '%s\n' --relay "$value"; done
+    for value in $bootstraps; do printf '%s\n' --bootstrap "$value"; done
+}
+
+# Stages: commands that run side by side. Each holds the writing end of a pipe of its own, which closes with the process however that
+# ends; somebody reads the other end and tells. So nothing is polled, and the process id is the command's own.
+
+stages=''
+
+# Makes the folder for pipes and sockets, $run, and the pipe that events come through, descriptor 9.
+open_stages() {
+    run=$(mktemp -d "${XDG_RUNTIME_DIR:-${TMPDIR:-/tmp}}/keyhole.XXXXXX") || fail 78 "can't make a folder for sockets"
+    trap 'rm -rf "$run"' EXIT
+    mkfifo "$run/events"
+    exec 9<>"$run/events"
+    # A signal is an event like others.
+    trap 'echo signal >&9' TERM INT HUP
+}
+
+# stage NAME INPUT OUTPUT COMMAND...: starts a command. OUTPUT - is this script's own.
+stage() {
+    name=$1 input=$2 output=$3
+    shift 3
+    mkfifo "$run/life.$name"
+    (
+        trap - TERM INT HUP EXIT
+        read -r nothing <"$run/life.$name" || :
+        echo "$name" >&9
+    ) &
+    if [ "$output" = - ]; then
+        "$@" <"$input" 8>"$run/life.$name" 9>&- &
+    else
+        "$@" <"$input" >"$output" 8>"$run/life.$name" 9>&- &
+    fi
+    # Newest first: those that use others end before them.
+    stages="$name=$!$newline$stages"
+}
+
+# Puts the first line of a stage into $line; fails when it has ended without one.
+# first_line FIFO
+first_line() { read -r line <"$1"; }
+
+# Waits until a stage ends or a signal comes, and puts its name or "signal" into $event.
+next_event() {
+    # A signal that comes while reading ends the read, and its event is there to be read then.
+    until read -r event <&9; do :; done
+}
+
+# Puts the exit status of a stage that has ended into $status.
+take_status() {
+    status=0 left=''
+    for entry in $stages; do
+        if [ "${entry%%=*}" = "$1" ]; then wait "${entry#*=}" || status=$?; else left=$left$entry$newline; fi
+    done
+    stages=$left
+}
+
+# Ends all stages and waits for them.
+stop_stages() {
+    trap '' TERM INT HUP
+    for entry in $stages; do kill "${entry#*=}" 2>/dev/null || :; done
+    for entry in $stages; do wait "${entry#*=}" || :; done
+}
