@@ -152,17 +152,13 @@ stage() {
 # first_line FIFO
 first_line() { read -r line <"$1"; }
 
-# Waits until a stage ends or a signal comes, and puts its name or "signal" into $event.
+# Waits until a stage ends or a signal comes. Puts the stage's name into $event and its exit status into $status, or "signal" and 0.
 next_event() {
     # A signal that comes while reading ends the read, and its event is there to be read then.
     until read -r event <&9; do :; done
-}
-
-# Puts the exit status of a stage that has ended into $status.
-take_status() {
     status=0 left=''
     for entry in $stages; do
-        if [ "${entry%%=*}" = "$1" ]; then wait "${entry#*=}" || status=$?; else left=$left$entry$newline; fi
+        if [ "${entry%%=*}" = "$event" ]; then wait "${entry#*=}" || status=$?; else left=$left$entry$newline; fi
     done
     stages=$left
 }

@@ -1,0 +1,358 @@
+"""The example scripts end to end, on a little network of their own."""
+import http.server
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from conftest import BIN, PATIENCE, ROOT, Service
+
+EXAMPLES = ROOT / "examples"
+STAGES = ["quic-listen", "iroh-txt", "pkarr-resolve", "pkarr-build", "pkarr-publish", "tunnel-bridge"]
+PAGE = os.urandom(3_000_000)
+
+
+@pytest.fixture
+def network(service, tmp_path):
+    """The environment of a session pointed at a network of two nodes."""
+    nodes = []
+    for _ in range(2):
+        bootstrap = ["--bootstrap", nodes[0]["dht"]] if nodes else []
+        nodes.append(service("pkarr-serve", "--dht-bind", "127.0.0.1:0", "--http", "127.0.0.1:0", *bootstrap).next())
+    (tmp_path / "run").mkdir()
+    return {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "PKARR_BOOTSTRAP": nodes[0]["dht"], "PKARR_RELAYS": nodes[0]["http"],
+            "XDG_RUNTIME_DIR": str(tmp_path / "run")}
+
+
+@pytest.fixture
+def homeserver():
+    """A server of one page that remembers the Host headers it was sent."""
+    hosts = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            hosts.append(self.headers["Host"])
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(PAGE)))
+            self.end_headers()
+            self.wfile.write(PAGE)
+
+        def do_POST(self):
+            self.send_response(201)
+            self.end_headers()
+            self.wfile.write(self.rfile.read(int(self.headers["Content-Length"])))
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        server.target = "127.0.0.1:%d" % server.server_address[1]
+        server.hosts = hosts
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture
+def key(run, tmp_path):
+    """The homeserver's public key; the secret is in the file `secret`."""
+    return run("pkarr-build", "--generate-key", tmp_path / "secret").objects[0]["public_key"]
+
+
+@pytest.fixture
+def gateway(network, homeserver, key, tmp_path):
+    """gateway("watch=1s") starts it; its objects are receipts."""
+    started = []
+
+    def gateway(*settings, env=network):
+        config = tmp_path / "gateway.conf"
+        config.write_text("\n".join([f"key={tmp_path}/secret", f"target={homeserver.target}", "bind=127.0.0.1:0", *settings, ""]))
+        # Messages go to a file: a pipe that nobody reads would fill.
+        one = Service([str(EXAMPLES / "homeserver-gateway"), str(config)], env=env, stdin=subprocess.DEVNULL,
+                      stderr=open(tmp_path / "gateway.log", "w"))
+        started.append(one)
+        return one
+
+    yield gateway
+    for one in started:
+        one.stop()
+        one.process.stdout.close()
+
+
+def stages(gateway):
+    """Process ids by the command that runs there."""
+    children = Path(f"/proc/{gateway.process.pid}/task/{gateway.process.pid}/children").read_text().split()
+    found = {}
+    for child in children:
+        name = Path(Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")[0].decode()).name
+        if name in STAGES:
+            found[name] = int(child)
+    return found
+
+
+def is_running(process_id):
+    try:
+        return "Z" not in Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+def fetch(url, *options, env, config=None):
+    return subprocess.run([str(EXAMPLES / "pubky-fetch"), *(["-c", str(config)] if config else []), url, *options], env=env,
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE)
+
+
+def shell(script, env, **options):
+    return subprocess.run(["sh", "-euc", script], env=env, capture_output=True, timeout=PATIENCE, check=True, **options).stdout
+
+
+def records(key, env):
+    """What the network holds: (name, type) and the strings or address of each record."""
+    packet = json.loads(shell(f"pkarr-resolve {key}", env))
+    return sorted((record["name"], record["type"], record.get("address") or ",".join(record.get("strings", []))) for record in packet["records"])
+
+
+def receipt_of(gateway, key, env, wanted):
+    """Reads receipts until the network holds what is wanted; a later one always comes as long as the gateway works."""
+    while True:
+        assert gateway.next()["stored"]
+        found = records(key, env)
+        if wanted(found):
+            return found
+
+
+def iroh(found):
+    return [text for name, type, text in found if name == "_iroh"]
+
+
+@pytest.fixture
+def others(tmp_path):
+    """Records that somebody else publishes under the key, as the homeserver itself does."""
+    path = tmp_path / "others.json"
+    path.write_text(json.dumps({"records": [
+        {"name": "@", "type": "A", "ttl": 60, "address": "192.0.2.7"}, {"name": "_other", "type": "TXT", "ttl": 60, "strings": ["x=1"]}]}))
+    return path
+
+
+OTHERS = [("@", "A", "192.0.2.7"), ("_other", "TXT", "x=1")]
+
+
+def publish_others(others, tmp_path, env):
+    shell(f"pkarr-build --key {tmp_path}/secret --records {others} </dev/null | pkarr-publish >/dev/null", env)
+
+
+def test_a_page_is_fetched_by_key_with_the_key_as_host(gateway, homeserver, key, network):
+    gateway().next()
+    result = fetch(f"pubky://{key}/some/page?x=y", env=network)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == PAGE
+    assert homeserver.hosts == [key]
+    stream = json.loads(re.search(rb"^pubky-fetch: (\{.*)$", result.stderr, re.M)[1])
+    assert stream["peer"] == key and stream["path"] == "direct"
+
+
+def test_a_name_under_the_key_and_options_of_curl_are_passed_on(gateway, homeserver, key, network):
+    gateway().next()
+    assert fetch(f"http://_pubky.{key}/", env=network).returncode == 0
+    assert homeserver.hosts == [f"_pubky.{key}"]
+    assert fetch(key, "--data-binary", "question", env=network).stdout == b"question"
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_any_stage_that_is_killed_ends_the_gateway_which_can_be_started_again(gateway, key, network, tmp_path, name):
+    first = gateway()
+    first.next()
+    running = stages(first)
+    assert sorted(running) == sorted(STAGES)
+    os.kill(running[name], signal.SIGKILL)
+    assert first.process.wait(PATIENCE) == 75
+    assert f"homeserver-gateway: {name} ended with status 137" in (tmp_path / "gateway.log").read_text()
+    assert not any(is_running(process_id) for process_id in running.values())
+    assert os.listdir(tmp_path / "run") == []
+    gateway().next()
+    assert fetch(f"pubky://{key}/", env=network).stdout == PAGE
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_the_gateway_cleanly(gateway, tmp_path, number):
+    one = gateway()
+    one.next()
+    running = stages(one)
+    one.process.send_signal(number)
+    assert one.process.wait(PATIENCE) == 0
+    assert not any(is_running(process_id) for process_id in running.values())
+    assert os.listdir(tmp_path / "run") == []
+
+
+def test_a_gateway_whose_receipts_nobody_reads_ends(gateway, tmp_path):
+    one = gateway()
+    one.next()
+    one.process.stdout.close()
+    assert one.process.wait(PATIENCE) == 75
+    assert "pkarr-publish ended" in (tmp_path / "gateway.log").read_text()
+
+
+def test_what_others_have_published_is_kept(gateway, key, network, others, tmp_path):
+    publish_others(others, tmp_path, network)
+    found = receipt_of(gateway(), key, network, iroh)
+    assert [record for record in found if record[0] != "_iroh"] == OTHERS
+
+
+def test_an_overwritten_packet_is_merged_again_within_a_refresh(gateway, key, network, others, tmp_path):
+    one = gateway("watch=1s", "refresh=1h")
+    announced = iroh(receipt_of(one, key, network, iroh))
+    publish_others(others, tmp_path, network)
+    assert records(key, network) == OTHERS or iroh(records(key, network)) == announced
+    # The next receipt is that of the merged packet: nothing else makes one within the hour.
+    assert one.next()["stored"]
+    found = records(key, network)
+    assert iroh(found) == announced
+    assert [record for record in found if record[0] != "_iroh"] == OTHERS
+
+
+def test_configured_records_are_published_until_the_endpoint_is_known(gateway, key, network, tmp_path):
+    # A quic-listen that takes its time.
+    (tmp_path / "slow").mkdir()
+    os.mkfifo(tmp_path / "go")
+    slow = tmp_path / "slow" / "quic-listen"
+    slow.write_text(f'#!/bin/sh\nread -r go <"{tmp_path}/go"\nexec "{BIN}/quic-listen" "$@"\n')
+    slow.chmod(0o755)
+    static = tmp_path / "static.json"
+    static.write_text(json.dumps({"records": [
+        {"name": "@", "type": "A", "ttl": 60, "address": "192.0.2.1"},
+        {"name": "_iroh", "type": "TXT", "ttl": 60, "strings": ["addr=192.0.2.1:9"]}]}))
+    one = gateway(f"records={static}", env={**network, "PATH": f"{tmp_path}/slow:{network['PATH']}"})
+    assert one.next()["stored"]
+    assert records(key, network) == [("@", "A", "192.0.2.1"), ("_iroh", "TXT", "addr=192.0.2.1:9")]
+    (tmp_path / "go").write_text("go\n")
+    found = receipt_of(one, key, network, lambda found: iroh(found) != ["addr=192.0.2.1:9"])
+    assert found[0] == ("@", "A", "192.0.2.1")
+    assert re.fullmatch(r"addr=127\.0\.0\.1:\d+", iroh(found)[0])
+    assert fetch(f"pubky://{key}/", env=network).stdout == PAGE
+
+
+def test_nothing_is_published_when_nobody_can_tell_what_is_there(gateway, network, tmp_path):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        one = gateway("bootstrap=127.0.0.1:%d" % silent.getsockname()[1], "relays=no")
+        assert one.process.wait(PATIENCE) == 69
+    assert one.process.stdout.read() == b""
+    assert "nothing is published" in (tmp_path / "gateway.log").read_text()
+    assert os.listdir(tmp_path / "run") == []
+
+
+def test_a_stage_that_is_set_up_wrongly_gives_the_gateway_its_status(gateway, tmp_path):
+    (tmp_path / "access").write_text("nobody\n")
+    one = gateway(f"access={tmp_path}/access")
+    assert one.process.wait(PATIENCE) == 78
+    assert 'line 1: "nobody" is no key' in (tmp_path / "gateway.log").read_text()
+
+
+def test_a_key_file_that_others_can_read_is_refused(gateway, tmp_path):
+    (tmp_path / "secret").chmod(0o644)
+    assert gateway().process.wait(PATIENCE) == 77
+
+
+@pytest.mark.parametrize("text, expected", [
+    ("key=secret\n\n# comment\ncolour=blue\n", 'line 4: unknown setting "colour"'),
+    ("key=secret\nkey=secret\n", "line 2: key is given twice"),
+    ("nonsense\n", "line 1: expected NAME=VALUE"),
+    ("key=\n", "line 1: key has no value"),
+    ("key=missing\n", "line 1: key=missing: no such file"),
+    ("target=localhost\n", "line 1: target=localhost: expected HOST:PORT"),
+    ("target=localhost:http\n", "expected HOST:PORT"),
+    ("target=:80\n", "expected HOST:PORT"),
+    ("lan=maybe\n", "line 1: lan=maybe: expected yes or no"),
+    ("watch=5\n", "line 1: watch=5: expected a duration"),
+    ("watch=m\n", "expected a duration"),
+    ("rebuild=1 h\n", "expected a duration"),
+    ("dht=no\nrelays=yes\ndht=yes\n", "line 3: dht is given twice"),
+    ("target=127.0.0.1:1\n", "key=FILE is missing"),
+    ("key=secret", "target=HOST:PORT is missing"),
+    ("target=$(touch pwned):1\n`touch pwned`=1\n", "line 2: unknown setting"),
+])
+def test_a_wrong_configuration_is_reported_with_its_line(network, key, tmp_path, text, expected):
+    (tmp_path / "wrong.conf").write_text(text)
+    result = subprocess.run([str(EXAMPLES / "homeserver-gateway"), "wrong.conf"], env=network, cwd=tmp_path, capture_output=True,
+                            timeout=PATIENCE)
+    assert result.returncode == 78
+    assert expected in result.stderr.decode()
+    assert result.stdout == b""
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_blanks_quotes_and_carriage_returns_of_a_configuration_do_not_count(gateway, homeserver, key, network, tmp_path):
+    directory = tmp_path / "with blank * and $HOME"
+    directory.mkdir()
+    (tmp_path / "secret").rename(directory / "secret")
+    (tmp_path / "gateway.conf").write_text(
+        f'\t key = "{directory}/secret" \r\n# a comment\r\n\r\n  target=\'{homeserver.target}\'\nbind=127.0.0.1:0')
+    one = Service([str(EXAMPLES / "homeserver-gateway"), str(tmp_path / "gateway.conf")], env=network, stderr=subprocess.DEVNULL)
+    assert one.next()["public_key"] == key
+    assert one.stop() == 0
+
+
+@pytest.mark.parametrize("arguments", [[], ["--wrong"], ["a", "b"]])
+def test_a_wrong_call_of_the_gateway_is_a_usage_error(network, arguments):
+    result = subprocess.run([str(EXAMPLES / "homeserver-gateway"), *arguments], env=network, capture_output=True, timeout=PATIENCE)
+    assert result.returncode == 64
+    assert b"usage: homeserver-gateway CONFIG" in result.stderr
+
+
+@pytest.mark.parametrize("url", ["", "-x", "https://{key}/", "pubky://{key}:6287/", "pubky://user@{key}/", "nobody"])
+def test_a_url_that_can_not_be_fetched_is_a_usage_error(network, key, url):
+    assert fetch(url.format(key=key), env=network).returncode == 64
+
+
+def test_a_key_that_nobody_has_published_is_not_found(network, key):
+    result = fetch(f"pubky://{key}/", env=network)
+    assert result.returncode == 68
+    assert result.stdout == b""
+
+
+def test_a_key_without_an_endpoint_is_not_found(network, key, others, tmp_path):
+    publish_others(others, tmp_path, network)
+    assert fetch(f"pubky://{key}/", env=network).returncode == 68
+
+
+def test_a_gateway_that_has_gone_is_unreachable(gateway, key, network, tmp_path):
+    one = gateway()
+    one.next()
+    one.stop()
+    (tmp_path / "fetch.conf").write_text("timeout=1s\n")
+    result = fetch(f"pubky://{key}/", env=network, config=tmp_path / "fetch.conf")
+    assert result.returncode == 69
+    assert result.stdout == b""
+    assert b"no way reached the peer" in result.stderr
+    assert os.listdir(tmp_path / "run") == []
+
+
+def test_a_homeserver_that_has_gone_is_unreachable(gateway, homeserver, key, network):
+    gateway().next()
+    homeserver.shutdown()
+    homeserver.server_close()
+    assert fetch(f"pubky://{key}/", env=network).returncode == 69
+
+
+def test_only_keys_on_the_access_list_get_the_page(gateway, run, key, network, tmp_path):
+    friend = run("pkarr-build", "--generate-key", tmp_path / "friend").objects[0]["public_key"]
+    (tmp_path / "access").write_text(f"{friend} # a friend\n")
+    gateway(f"access={tmp_path}/access").next()
+    assert fetch(f"pubky://{key}/", env=network).returncode == 69
+    (tmp_path / "fetch.conf").write_text(f"key={tmp_path}/friend\n")
+    assert fetch(f"pubky://{key}/", env=network, config=tmp_path / "fetch.conf").stdout == PAGE
+
+
+def test_the_demo_shows_the_page_and_the_path(network):
+    environment = {name: value for name, value in network.items() if not name.startswith("PKARR_")}
+    result = subprocess.run([str(EXAMPLES / "demo")], env=environment, capture_output=True, timeout=PATIENCE)
+    assert result.returncode == 0, result.stderr
+    assert b"Hello from a server without an address." in result.stdout
+    assert b'"path":"direct"' in result.stdout
+    assert os.listdir(network["XDG_RUNTIME_DIR"]) == []
