@@ -163,9 +163,32 @@ _tunnel-bridge() {
     local -a unparsed_words=("${COMP_WORDS[@]:1:${COMP_CWORD}}")
 
     local -a repeating_flags=()
-    local -a non_repeating_flags=(--verbose -v --version -h --help)
+    local -a non_repeating_flags=(--version -h --help)
     local -a repeating_options=()
-    local -a non_repeating_options=(--log-format)
+    local -a non_repeating_options=()
+    __tunnel-bridge_offer_flags_options 0
+
+    # Offer subcommand / subcommand argument completions
+    local -r subcommand="${unparsed_words[0]}"
+    unset 'unparsed_words[0]'
+    unparsed_words=("${unparsed_words[@]}")
+    case "${subcommand}" in
+    serve|connect|help)
+        # Offer subcommand argument completions
+        "_tunnel-bridge_${subcommand}"
+        ;;
+    *)
+        # Offer subcommand completions
+        COMPREPLY+=($(compgen -W 'serve connect help' -- "${cur}"))
+        ;;
+    esac
+}
+
+_tunnel-bridge_serve() {
+    repeating_flags=()
+    non_repeating_flags=(--verbose -v --version -h --help)
+    repeating_options=()
+    non_repeating_options=(--log-format --socket --to --access)
     __tunnel-bridge_offer_flags_options 0
 
     # Offer option value completions
@@ -174,20 +197,39 @@ _tunnel-bridge() {
         __tunnel-bridge_add_completions -W 'text'$'\n''json'
         return
         ;;
-    esac
-
-    # Offer subcommand / subcommand argument completions
-    local -r subcommand="${unparsed_words[0]}"
-    unset 'unparsed_words[0]'
-    unparsed_words=("${unparsed_words[@]}")
-    case "${subcommand}" in
-    help)
-        # Offer subcommand argument completions
-        "_tunnel-bridge_${subcommand}"
+    '--socket')
+        return
         ;;
-    *)
-        # Offer subcommand completions
-        COMPREPLY+=($(compgen -W 'help' -- "${cur}"))
+    '--to')
+        return
+        ;;
+    '--access')
+        return
+        ;;
+    esac
+}
+
+_tunnel-bridge_connect() {
+    repeating_flags=()
+    non_repeating_flags=(--verbose -v --version -h --help)
+    repeating_options=()
+    non_repeating_options=(--log-format --socket --listen --peer)
+    __tunnel-bridge_offer_flags_options 0
+
+    # Offer option value completions
+    case "${prev}" in
+    '--log-format')
+        __tunnel-bridge_add_completions -W 'text'$'\n''json'
+        return
+        ;;
+    '--socket')
+        return
+        ;;
+    '--listen')
+        return
+        ;;
+    '--peer')
+        return
         ;;
     esac
 }

@@ -20,8 +20,12 @@ function __tunnel-bridge_parse_tokens -S
     set -l unparsed_tokens (__tunnel-bridge_tokens -pc)
     switch $unparsed_tokens[1]
     case 'tunnel-bridge'
-        __tunnel-bridge_parse_subcommand 0 'log-format=' 'v/verbose' 'version' 'h/help'
+        __tunnel-bridge_parse_subcommand 0 'version' 'h/help'
         switch $unparsed_tokens[1]
+        case 'serve'
+            __tunnel-bridge_parse_subcommand 0 'log-format=' 'v/verbose' 'socket=' 'to=' 'access=' 'version' 'h/help'
+        case 'connect'
+            __tunnel-bridge_parse_subcommand 0 'log-format=' 'v/verbose' 'socket=' 'listen=' 'peer=' 'version' 'h/help'
         case 'help'
             __tunnel-bridge_parse_subcommand -r 1 'version'
         end
@@ -77,9 +81,23 @@ function __tunnel-bridge_custom_completion
 end
 
 complete -c 'tunnel-bridge' -f
-complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge" log-format' -l 'log-format' -d 'How messages on standard error look.' -rfka 'text json'
-complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge" v verbose' -l 'verbose' -s 'v' -d 'Say more on standard error.'
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge" version' -l 'version' -d 'Show the version.'
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_positional "tunnel-bridge" -eq 1' -fa 'serve' -d 'Connect each stream of quic-listen to a server.'
+complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_positional "tunnel-bridge" -eq 1' -fa 'connect' -d 'Accept TCP connections and hand each to quic-dial.'
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_positional "tunnel-bridge" -eq 1' -fa 'help' -d 'Show subcommand help information.'
+complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge serve" log-format' -l 'log-format' -d 'How messages on standard error look.' -rfka 'text json'
+complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge serve" v verbose' -l 'verbose' -s 'v' -d 'Say more on standard error.'
+complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge serve" socket' -l 'socket' -d 'The Unix socket that quic-listen connects to; made with mode 0600.' -rfka ''
+complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge serve" to' -l 'to' -d 'The server to connect to.' -rfka ''
+complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge serve" access' -l 'access' -d 'Who may connect: one key a line, # begins a comment. Without it anybody may.' -rfka ''
+complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge serve" version' -l 'version' -d 'Show the version.'
+complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge serve" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge connect" log-format' -l 'log-format' -d 'How messages on standard error look.' -rfka 'text json'
+complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge connect" v verbose' -l 'verbose' -s 'v' -d 'Say more on standard error.'
+complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge connect" socket' -l 'socket' -d 'The Unix socket that quic-dial connects to; made with mode 0600.' -rfka ''
+complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge connect" listen' -l 'listen' -d 'Where to listen; port 0 takes a free one.' -rfka ''
+complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge connect" peer' -l 'peer' -d 'To whom the streams go, for a quic-dial that knows more than one peer.' -rfka ''
+complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge connect" version' -l 'version' -d 'Show the version.'
+complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge connect" h help' -s 'h' -l 'help' -d 'Show help information.'
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge help" version' -l 'version' -d 'Show the version.'

@@ -40,10 +40,7 @@ _tunnel-bridge() {
     local -ir current_word_index="$((CURRENT - 1))"
 
     local -i ret=1
-    local -ar ___log_format=('text' 'json')
     local -ar arg_specs=(
-        '--log-format[How messages on standard error look.]:text|json:{__tunnel-bridge_complete "${___log_format[@]}"}'
-        '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'
         '--version[Show the version.]'
         '(-h --help)'{-h,--help}'[Show help information.]'
         '(-): :->command'
@@ -53,18 +50,54 @@ _tunnel-bridge() {
     case "${state}" in
     command)
         local -ar subcommands=(
+            'serve:Connect each stream of quic-listen to a server.'
+            'connect:Accept TCP connections and hand each to quic-dial.'
             'help:Show subcommand help information.'
         )
         _describe -V subcommand subcommands && ret=0
         ;;
     arg)
         case "${words[1]}" in
-        help)
+        serve|connect|help)
             "_tunnel-bridge_${words[1]}" && ret=0
             ;;
         esac
         ;;
     esac
+
+    return "${ret}"
+}
+
+_tunnel-bridge_serve() {
+    local -i ret=1
+    local -ar ___log_format=('text' 'json')
+    local -ar arg_specs=(
+        '--log-format[How messages on standard error look.]:text|json:{__tunnel-bridge_complete "${___log_format[@]}"}'
+        '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'
+        '--socket[The Unix socket that quic-listen connects to; made with mode 0600.]:SOCKET:'
+        '--to[The server to connect to.]:HOST\:PORT:'
+        '--access[Who may connect\: one key a line, # begins a comment. Without it anybody may.]:FILE:'
+        '--version[Show the version.]'
+        '(-h --help)'{-h,--help}'[Show help information.]'
+    )
+    _arguments -w -s -S : "${arg_specs[@]}" && ret=0
+
+    return "${ret}"
+}
+
+_tunnel-bridge_connect() {
+    local -i ret=1
+    local -ar ___log_format=('text' 'json')
+    local -ar arg_specs=(
+        '--log-format[How messages on standard error look.]:text|json:{__tunnel-bridge_complete "${___log_format[@]}"}'
+        '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'
+        '--socket[The Unix socket that quic-dial connects to; made with mode 0600.]:SOCKET:'
+        '--listen[Where to listen; port 0 takes a free one.]:HOST\:PORT:'
+        '--peer[To whom the streams go, for a quic-dial that knows more than one peer.]:KEY:'
+        '--version[Show the version.]'
+        '(-h --help)'{-h,--help}'[Show help information.]'
+    )
+    _arguments -w -s -S : "${arg_specs[@]}" && ret=0
 
     return "${ret}"
 }

@@ -16,7 +16,7 @@ struct Connect: ToolkitCommand {
             \(ClientBridge.holdTime.components.seconds) s for quic-dial to connect to SOCKET; one that gets no stream is reset at once. \
             Ends cleanly on SIGTERM; connections that were handed over go on.
 
-            EXAMPLE
+            Example:
               tunnel-bridge connect --socket /tmp/dial.sock --listen 127.0.0.1:8080 &
               pkarr-resolve KEY | iroh-txt decode | quic-dial --bridge /tmp/dial.sock &
               curl -H 'Host: KEY' http://127.0.0.1:8080/

@@ -13,7 +13,7 @@ struct Serve: ToolkitCommand {
         discussion: """
             Prints {"socket":"SOCKET"} when it listens there. Ends cleanly on SIGTERM; connections that were handed over go on.
 
-            EXAMPLE
+            Example:
               tunnel-bridge serve --socket /run/keyhole/gateway.sock --to 127.0.0.1:6287 &
               quic-listen --key secret --bridge /run/keyhole/gateway.sock
             """)

@@ -14,6 +14,10 @@ struct TunnelBridge: ParsableCommand {
         discussion: """
             Each connection is handed over as a descriptor on the Unix socket SOCKET, so no byte passes through the bridge. \
             quic-listen and quic-dial connect to SOCKET, in any order, and again whenever the bridge restarts.
+
+            Examples:
+              tunnel-bridge serve --socket gate.sock --to 127.0.0.1:6286
+              tunnel-bridge connect --socket dial.sock --listen 127.0.0.1:8080
             """,
         version: toolkitVersion,
         subcommands: [Serve.self, Connect.self])

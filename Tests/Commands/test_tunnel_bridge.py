@@ -1,6 +1,7 @@
 """tunnel-bridge as a process, with a stand-in for quic-listen and quic-dial."""
 import os
 import random
+import re
 import resource
 import signal
 import socket
@@ -11,7 +12,7 @@ import threading
 
 import pytest
 
-from conftest import PATIENCE, command
+from conftest import PATIENCE, ROOT, command
 from handover import Dial, Listen, descriptors_of
 
 ALICE = "df9sse9bp1nuftim3yhxiuk6w6r5hddsskjygpydux7esxjstioo"
@@ -513,3 +514,25 @@ def test_a_closed_standard_output_ends_it_cleanly(path):
     os.close(writing)
     assert (result.returncode, result.stderr) == (0, b"")
     assert not path.exists()
+
+
+# the protocol's page
+
+def test_the_example_of_keyhole_handover_serves_a_stream(tmp_path, echo, path):
+    page = (ROOT / "man" / "keyhole-handover.7").read_text()
+    example = re.search(r"\.Bd -literal -offset indent\n(import json.*?)\n\.Ed", page, re.DOTALL)[1].replace("\\e", "\\")
+    # A line when it listens, so that nobody has to guess.
+    example = example.replace("6286", echo.split(":")[1]).replace('"gate.sock"', repr(str(path))).replace(
+        "bridge.listen()", "bridge.listen(); print(flush=True)")
+    process = subprocess.Popen(["python3", "-c", example], stdout=subprocess.PIPE)
+    try:
+        process.stdout.readline()
+        listen = Listen(path)
+        for number in range(3):
+            answer, connection = listen.open(number, ALICE)
+            assert answer == {"id": number, "ok": True}
+            assert talks(connection)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
