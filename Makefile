@@ -16,23 +16,31 @@ SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 APT = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
 
 commands = iroh-txt pkarr-build pkarr-publish pkarr-resolve pkarr-serve quic-dial quic-listen tunnel-bridge
-# The standard library is linked in: a command starts in a few milliseconds and runs where no Swift is installed.
-release = --configuration release --static-swift-stdlib
+# The standard libraries of Swift and C++ are linked in and relocations packed: a command starts in a few milliseconds, and runs where
+# no Swift is installed.
+release = --configuration release --static-swift-stdlib -Xswiftc -use-ld=lld -Xlinker -z -Xlinker pack-relative-relocs \
+	-Xlinker -L$(CURDIR)/$(static)
+static = .build/static
 built = .build/release
 venv = .build/venv
 # The commands that the tests run as processes are those that get installed.
 pytest = KEYHOLE_BIN=$(built) $(venv)/bin/python -m pytest -q
 
-build_packages = pkg-config git ca-certificates libjansson-dev libsodium-dev nettle-dev libuv1-dev libmicrohttpd-dev \
+build_packages = gcc pkg-config git ca-certificates libjansson-dev libsodium-dev nettle-dev libuv1-dev libmicrohttpd-dev \
 	libcurl4-openssl-dev libssl-dev libgnutls28-dev libngtcp2-dev libngtcp2-crypto-gnutls-dev
 demo_packages = curl python3
 test_packages = python3-venv shellcheck mandoc zsh fish debootstrap debian-archive-keyring
-bench_packages = gcc jq haproxy ngtcp2-client ngtcp2-server
+bench_packages = jq openssl haproxy ngtcp2-client ngtcp2-server
 
 .PHONY: build deps demo test-deps test lint unit commands interop fuzz debian13 debian13-packages bench completions install clean
 
-build:
+build: $(static)/libstdc++.a
 	$(SWIFT) build $(release)
+
+# A folder that holds nothing but the archive, so that the linker does not find the shared one first.
+$(static)/libstdc++.a:
+	mkdir -p $(static)
+	ln -s "$$(gcc -print-file-name=libstdc++.a)" $@
 
 deps:
 	$(APT) update
