@@ -1,0 +1,17 @@
+"""What tests and benchmarks need to talk to the real iroh."""
+
+Z_BASE_32 = "ybndrfg8ejkmcpqxot1uwisza345h769"
+
+
+def public_key(text):
+    """A z-base-32 key as the 64 hexadecimal digits that iroh takes."""
+    bits = 0
+    for letter in text:
+        bits = bits << 5 | Z_BASE_32.index(letter)
+    return (bits >> (5 * len(text) - 256)).to_bytes(32, "big").hex()
+
+
+def z_base_32(key):
+    """64 hexadecimal digits as a z-base-32 key."""
+    bits = int(key, 16) << 4
+    return "".join(Z_BASE_32[bits >> (5 * place) & 31] for place in reversed(range(52)))
