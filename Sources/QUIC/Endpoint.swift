@@ -37,9 +37,6 @@ public final class Endpoint {
     private var deadlines = DeadlineHeap()
     private var sendList: [Connection] = []
     private var readyList: [Connection] = []
-    /// The lists being worked off; kept, so that no round allocates.
-    private var sendRound: [Connection] = []
-    private var readyRound: [Connection] = []
     /// Datagrams that belong to no connection: Retry, version negotiation, resets, closes.
     var answers: [(bytes: [UInt8], path: NetworkPath)] = []
     private let buffer = PacketBuffer()
@@ -121,9 +118,9 @@ public final class Endpoint {
         answers.removeAll(keepingCapacity: true)
         var isFull = false
         while !isFull, !sendList.isEmpty {
-            swap(&sendList, &sendRound)
-            defer { sendRound.removeAll(keepingCapacity: true) }
-            for (index, connection) in sendRound.enumerated() {
+            let round = sendList
+            sendList.removeAll(keepingCapacity: true)
+            for (index, connection) in round.enumerated() {
                 connection.isInSendList = false
                 guard !connection.isClosed else { continue }
                 switch connection.write(buffer, to: sink, now: now) {
@@ -132,7 +129,7 @@ public final class Endpoint {
                 case .full:
                     isFull = true
                     wantsToSend(connection)
-                    for rest in sendRound[(index + 1)...] { rest.isInSendList = false; wantsToSend(rest) }
+                    for rest in round[(index + 1)...] { rest.isInSendList = false; wantsToSend(rest) }
                 case .failed(let status): fail(connection, status, now: now)
                 }
                 if !connection.isClosed { deadlines.update(connection, to: Instant(nanoseconds: keyhole_quic_expiry(connection.handle))) }
@@ -145,9 +142,9 @@ public final class Endpoint {
 
     private func deliver() {
         while !readyList.isEmpty {
-            swap(&readyList, &readyRound)
-            for connection in readyRound where !connection.isClosed { connection.deliver() }
-            readyRound.removeAll(keepingCapacity: true)
+            let round = readyList
+            readyList.removeAll(keepingCapacity: true)
+            for connection in round { if !connection.isClosed { connection.deliver() } }
         }
     }
 
