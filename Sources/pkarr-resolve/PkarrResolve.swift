@@ -36,6 +36,8 @@ struct PkarrResolve: ToolkitCommand {
     }
 
     func execute(log: Log) throws -> ExitStatus {
+        // An argument that is required would hide what else is wrong with the command line.
+        guard !keys.isEmpty else { throw CommandError(.usage, "give at least one KEY", hint: "pkarr-resolve --help") }
         let loop = EventLoop()
         let search = ResolveLoop(on: loop, try sources.open(on: loop), keys: unique(keys), watch: watch?.duration, log: log)
         return try search.run()
