@@ -23,10 +23,10 @@ let systemLibraries: [Target] = [
     .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
     .systemLibrary(name: "CNettle", pkgConfig: "nettle", providers: [.apt(["nettle-dev"])]),
     .systemLibrary(name: "CUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
-    .systemLibrary(name: "CMicrohttpd", pkgConfig: "libmicrohttpd", providers: [.apt(["libmicrohttpd-dev"])]),
     .target(name: "CPlatform"),
-    // libcurl is loaded when the first request is made: linking it would cost every start several milliseconds.
+    // These two are loaded when something is first asked for or served: linking them would cost every start milliseconds and megabytes.
     .target(name: "CCurl", linkerSettings: [.linkedLibrary("dl")]),
+    .target(name: "CMicrohttpd", linkerSettings: [.linkedLibrary("dl")]),
     .target(
         name: "CQUIC",
         linkerSettings: [.linkedLibrary("ngtcp2"), .linkedLibrary("ngtcp2_crypto_gnutls"), .linkedLibrary("gnutls")]),
@@ -41,7 +41,6 @@ let libraries: [[Target]] = [
     library("Iroh", ["Crypto", "JSON", "Platform", "Pkarr"]),
     library("Mainline", ["Crypto", "Platform", "Pkarr"]),
     library("HTTPClient", ["CCurl", "EventLoop", "Platform"], testedWith: ["HTTPServer"]),
-    // A library of its own, so that only commands that serve load libmicrohttpd.
     library("HTTPServer", ["CMicrohttpd", "EventLoop", "Platform"], testedWith: ["HTTPClient"]),
     library("Discovery", ["Mainline", "Pkarr", "HTTPClient", "EventLoop", "JSON", "Crypto", "Platform"]),
     library("PkarrRelay", ["Discovery", "Mainline", "Pkarr", "HTTPServer", "EventLoop", "Crypto", "Platform"], testedWith: ["HTTPClient"]),

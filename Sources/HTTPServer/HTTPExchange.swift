@@ -48,14 +48,14 @@ public final class HTTPExchange {
     }
 
     /// The value of a request header; nil when absent, and always nil once answered.
-    public func header(_ name: String) -> String? { value(.HEADER_KIND, name) }
+    public func header(_ name: String) -> String? { value(query: false, name) }
 
     /// The value of a query parameter, empty for one without `=`.
-    public func query(_ name: String) -> String? { value(.GET_ARGUMENT_KIND, name) }
+    public func query(_ name: String) -> String? { value(query: true, name) }
 
-    private func value(_ kind: MHD_ValueKind, _ name: String) -> String? {
+    private func value(query: Bool, _ name: String) -> String? {
         if case .over = state { return nil }
-        return MHD_lookup_connection_value(connection, kind, name).map { String(cString: $0) }
+        return keyhole_mhd_value(connection, query ? 1 : 0, name).map { String(cString: $0) }
     }
 
     /// Answers the request. Further answers are dropped.
@@ -93,7 +93,7 @@ public final class HTTPExchange {
         switch state {
         case .handling:
             state = .handling(asleep: true)
-            MHD_suspend_connection(connection)
+            keyhole_mhd_suspend(connection)
             return .YES
         case .answered(let answer, _):
             state = .over
@@ -105,10 +105,8 @@ public final class HTTPExchange {
     func abandon() { state = .over }
 
     private func send(_ answer: HTTPAnswer) -> MHD_Result {
-        var body = answer.body
-        guard let response = MHD_create_response_from_buffer(body.count, &body, .RESPMEM_MUST_COPY) else { return .NO }
-        defer { MHD_destroy_response(response) }
-        for header in answer.headers { MHD_add_response_header(response, header.name, header.value) }
-        return MHD_queue_response(connection, UInt32(answer.status), response)
+        guard let response = keyhole_mhd_response(answer.body, answer.body.count) else { return .NO }
+        for header in answer.headers { keyhole_mhd_response_header(response, header.name, header.value) }
+        return keyhole_mhd_answer(connection, UInt32(answer.status), response)
     }
 }

@@ -5,7 +5,7 @@ import Platform
 
 /// A small HTTP/1.1 server on an event loop, for short requests and short answers that may take a while to come by.
 ///
-/// Under it is libmicrohttpd without threads. All that a client can make us keep is bounded: connections, headers, body, time.
+/// Under it is libmicrohttpd without threads, loaded when the first server starts. All that a client can make us keep is bounded: connections, headers, body, time.
 public final class HTTPServer {
     /// What clients may use.
     public struct Limits: Sendable {
@@ -41,13 +41,14 @@ public final class HTTPServer {
     /// Starts to serve.
     ///
     /// - Parameter handler: Called from the loop once a request is complete; it answers then or later.
-    /// - Throws: ``SystemError`` when the address can't be bound.
+    /// - Throws: ``SystemError`` when the address can't be bound, of the call `dlopen` when libmicrohttpd is not installed.
     public init(
         on loop: EventLoop, bind address: SocketAddress, limits: Limits, handler: @escaping (HTTPExchange) -> Void
     ) throws(SystemError) {
         self.loop = loop
         self.limits = limits
         self.handler = handler
+        if keyhole_mhd_load() != nil { throw SystemError(call: "dlopen", code: ELIBACC) }
         let listener = try Sockets.tcpListener(bind: address)
         self.address = try Sockets.localAddress(listener.number)
         var settings = keyhole_mhd_settings()
@@ -80,11 +81,11 @@ public final class HTTPServer {
         // A connection that sleeps must not be left when the daemon stops; requests that come in the last round don't begin to.
         isClosing = true
         for exchange in exchanges.values { exchange.answer(HTTPAnswer(status: 503)) }
-        MHD_run(daemon)
+        keyhole_mhd_run(daemon)
         watcher?.cancel()
         timer?.stop()
         self.daemon = nil
-        MHD_stop_daemon(daemon)
+        keyhole_mhd_stop(daemon)
     }
 
     private static func from(_ context: UnsafeMutableRawPointer?) -> HTTPServer {
@@ -96,20 +97,16 @@ public final class HTTPServer {
         isRunning = true
         repeat {
             hasResumed = false
-            MHD_run(daemon)
+            keyhole_mhd_run(daemon)
         } while hasResumed
         isRunning = false
-        var milliseconds: UInt64 = 0
         // Idle connections have to be closed in time even when nothing happens on any of them.
-        if MHD_get_timeout(daemon, &milliseconds) == .YES {
-            timer?.start(after: .milliseconds(Int64(milliseconds)))
-        } else {
-            timer?.stop()
-        }
+        let milliseconds = keyhole_mhd_timeout(daemon)
+        if milliseconds >= 0 { timer?.start(after: .milliseconds(milliseconds)) } else { timer?.stop() }
     }
 
     private func resume(_ connection: OpaquePointer) {
-        MHD_resume_connection(connection)
+        keyhole_mhd_resume(connection)
         hasResumed = true
         if !isRunning { timer?.start(after: .zero) }
     }

@@ -62,6 +62,9 @@ struct PkarrServe: ToolkitCommand {
 
     private func bind<Bound>(_ option: String, _ address: SocketAddress, _ body: () throws(SystemError) -> Bound) throws(CommandError) -> Bound {
         do throws(SystemError) { return try body() } catch {
+            if error.call == "dlopen" {
+                throw CommandError(.configuration, "libmicrohttpd can't be loaded", hint: "on Debian it is in the package libmicrohttpd12")
+            }
             throw CommandError(.configuration, "\(option) \(address): \(error.reason)")
         }
     }
