@@ -163,13 +163,28 @@ _quic-dial() {
     local -a unparsed_words=("${COMP_WORDS[@]:1:${COMP_CWORD}}")
 
     local -a repeating_flags=()
-    local -a non_repeating_flags=(--verbose -v --version -h --help)
+    local -a non_repeating_flags=(--stdio --verbose -v --version -h --help)
     local -a repeating_options=()
-    local -a non_repeating_options=(--log-format)
-    __quic-dial_offer_flags_options 0
+    local -a non_repeating_options=(--key --alpn --endpoint --timeout --bridge --log-format)
+    __quic-dial_offer_flags_options -1
 
     # Offer option value completions
     case "${prev}" in
+    '--key')
+        return
+        ;;
+    '--alpn')
+        return
+        ;;
+    '--endpoint')
+        return
+        ;;
+    '--timeout')
+        return
+        ;;
+    '--bridge')
+        return
+        ;;
     '--log-format')
         __quic-dial_add_completions -W 'text'$'\n''json'
         return

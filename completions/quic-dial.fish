@@ -20,7 +20,7 @@ function __quic-dial_parse_tokens -S
     set -l unparsed_tokens (__quic-dial_tokens -pc)
     switch $unparsed_tokens[1]
     case 'quic-dial'
-        __quic-dial_parse_subcommand 0 'log-format=' 'v/verbose' 'version' 'h/help'
+        __quic-dial_parse_subcommand -r 1 'key=' 'alpn=' 'endpoint=' 'timeout=' 'bridge=' 'stdio' 'log-format=' 'v/verbose' 'version' 'h/help'
         switch $unparsed_tokens[1]
         case 'help'
             __quic-dial_parse_subcommand -r 1 'version'
@@ -77,6 +77,12 @@ function __quic-dial_custom_completion
 end
 
 complete -c 'quic-dial' -f
+complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" key' -l 'key' -d 'Secret key file to be known by; without it a fresh key is made.' -rfka ''
+complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" alpn' -l 'alpn' -d 'Application protocol to ask for.' -rfka ''
+complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" endpoint' -l 'endpoint' -d 'File with endpoint lines to read instead of standard input.' -rfka ''
+complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" timeout' -l 'timeout' -d 'Time after which a peer counts as unreachable.' -rfka ''
+complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" bridge' -l 'bridge' -d 'Socket of tunnel-bridge connect, which hands over the connections that want a stream.' -rfka ''
+complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" stdio' -l 'stdio' -d 'Open one stream and make it standard input and output.'
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" log-format' -l 'log-format' -d 'How messages on standard error look.' -rfka 'text json'
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" v verbose' -l 'verbose' -s 'v' -d 'Say more on standard error.'
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" version' -l 'version' -d 'Show the version.'

@@ -42,8 +42,15 @@ _quic-dial() {
     local -i ret=1
     local -ar ___log_format=('text' 'json')
     local -ar arg_specs=(
+        '--key[Secret key file to be known by; without it a fresh key is made.]:file:'
+        '--alpn[Application protocol to ask for.]:name:'
+        '--endpoint[File with endpoint lines to read instead of standard input.]:file:'
+        '--timeout[Time after which a peer counts as unreachable.]:duration:'
+        '--bridge[Socket of tunnel-bridge connect, which hands over the connections that want a stream.]:socket:'
+        '--stdio[Open one stream and make it standard input and output.]'
         '--log-format[How messages on standard error look.]:text|json:{__quic-dial_complete "${___log_format[@]}"}'
         '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'
+        '*:program:'
         '--version[Show the version.]'
         '(-h --help)'{-h,--help}'[Show help information.]'
         '(-): :->command'

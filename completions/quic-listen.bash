@@ -163,13 +163,31 @@ _quic-listen() {
     local -a unparsed_words=("${COMP_WORDS[@]:1:${COMP_CWORD}}")
 
     local -a repeating_flags=()
-    local -a non_repeating_flags=(--verbose -v --version -h --help)
-    local -a repeating_options=()
-    local -a non_repeating_options=(--log-format)
-    __quic-listen_offer_flags_options 0
+    local -a non_repeating_flags=(--lan --verbose -v --version -h --help)
+    local -a repeating_options=(--alpn --bind --address)
+    local -a non_repeating_options=(--key --bridge --retry-threshold --log-format)
+    __quic-listen_offer_flags_options -1
 
     # Offer option value completions
     case "${prev}" in
+    '--key')
+        return
+        ;;
+    '--alpn')
+        return
+        ;;
+    '--bind')
+        return
+        ;;
+    '--address')
+        return
+        ;;
+    '--bridge')
+        return
+        ;;
+    '--retry-threshold')
+        return
+        ;;
     '--log-format')
         __quic-listen_add_completions -W 'text'$'\n''json'
         return

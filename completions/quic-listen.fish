@@ -20,7 +20,7 @@ function __quic-listen_parse_tokens -S
     set -l unparsed_tokens (__quic-listen_tokens -pc)
     switch $unparsed_tokens[1]
     case 'quic-listen'
-        __quic-listen_parse_subcommand 0 'log-format=' 'v/verbose' 'version' 'h/help'
+        __quic-listen_parse_subcommand -r 1 'key=' 'alpn=+' 'bind=+' 'address=+' 'lan' 'bridge=' 'retry-threshold=' 'log-format=' 'v/verbose' 'version' 'h/help'
         switch $unparsed_tokens[1]
         case 'help'
             __quic-listen_parse_subcommand -r 1 'version'
@@ -77,6 +77,13 @@ function __quic-listen_custom_completion
 end
 
 complete -c 'quic-listen' -f
+complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_or_options "quic-listen" key' -l 'key' -d 'Secret key file: 64 hexadecimal digits or 32 bytes, readable by its owner only.' -rfka ''
+complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_or_options "quic-listen"' -l 'alpn' -d 'Application protocol taken; may be repeated, most wanted first. (default: pubky/iroh-homeserver/0)' -rfka ''
+complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_or_options "quic-listen"' -l 'bind' -d 'UDP address to listen on; may be repeated. (default: a free port on 0.0.0.0 and [::])' -rfka ''
+complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_or_options "quic-listen"' -l 'address' -d 'Address to announce besides those found, such as a forwarded port; may be repeated.' -rfka ''
+complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_or_options "quic-listen" lan' -l 'lan' -d 'Announce addresses of the local network too.'
+complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_or_options "quic-listen" bridge' -l 'bridge' -d 'Socket of tunnel-bridge serve, which gives each stream its local connection.' -rfka ''
+complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_or_options "quic-listen" retry-threshold' -l 'retry-threshold' -d 'Connections in their handshake from which on new clients have to prove their address by Retry.' -rfka ''
 complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_or_options "quic-listen" log-format' -l 'log-format' -d 'How messages on standard error look.' -rfka 'text json'
 complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_or_options "quic-listen" v verbose' -l 'verbose' -s 'v' -d 'Say more on standard error.'
 complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_or_options "quic-listen" version' -l 'version' -d 'Show the version.'

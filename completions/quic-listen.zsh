@@ -42,8 +42,16 @@ _quic-listen() {
     local -i ret=1
     local -ar ___log_format=('text' 'json')
     local -ar arg_specs=(
+        '--key[Secret key file\: 64 hexadecimal digits or 32 bytes, readable by its owner only.]:file:'
+        '*--alpn[Application protocol taken; may be repeated, most wanted first. (default\: pubky/iroh-homeserver/0)]:name:'
+        '*--bind[UDP address to listen on; may be repeated. (default\: a free port on 0.0.0.0 and \[\:\:\])]:addr\:port:'
+        '*--address[Address to announce besides those found, such as a forwarded port; may be repeated.]:addr\:port:'
+        '--lan[Announce addresses of the local network too.]'
+        '--bridge[Socket of tunnel-bridge serve, which gives each stream its local connection.]:socket:'
+        '--retry-threshold[Connections in their handshake from which on new clients have to prove their address by Retry.]:count:'
         '--log-format[How messages on standard error look.]:text|json:{__quic-listen_complete "${___log_format[@]}"}'
         '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'
+        '*:program:'
         '--version[Show the version.]'
         '(-h --help)'{-h,--help}'[Show help information.]'
         '(-): :->command'
