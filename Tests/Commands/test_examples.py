@@ -287,6 +287,22 @@ def test_a_wrong_configuration_is_reported_with_its_line(network, key, tmp_path,
     assert not (tmp_path / "pwned").exists()
 
 
+@pytest.mark.parametrize("script, arguments, sample", [
+    ("homeserver-gateway", [], "gateway.conf"), ("pubky-fetch", ["-c"], "fetch.conf")])
+def test_the_sample_configuration_names_the_settings_that_help_explains_and_they_are_known(network, tmp_path, script, arguments, sample):
+    explained = re.findall(r"^    ([a-z]+)=", subprocess.run(
+        [str(EXAMPLES / script), "--help"], capture_output=True, text=True, timeout=PATIENCE).stdout, re.MULTILINE)
+    settings = re.findall(r"^#?([a-z]+)=(.*)$", (EXAMPLES / sample).read_text(), re.MULTILINE)
+    assert {name for name, _ in settings} == set(explained)
+    # All of them at once, then one that is wrong: that is the one complained about.
+    lines = [f"{name}={'/etc/passwd' if value.startswith('/') else value}" for name, value in settings]
+    (tmp_path / "all.conf").write_text("\n".join([*lines, "wrong=1"]))
+    result = subprocess.run([str(EXAMPLES / script), *arguments, "all.conf", *(["KEY"] if arguments else [])], env=network, cwd=tmp_path,
+                            capture_output=True, text=True, timeout=PATIENCE)
+    assert result.returncode == 78
+    assert f"all.conf, line {len(lines) + 1}: unknown setting" in result.stderr
+
+
 def test_blanks_quotes_and_carriage_returns_of_a_configuration_do_not_count(gateway, homeserver, key, network, tmp_path):
     directory = tmp_path / "with blank * and $HOME"
     directory.mkdir()

@@ -254,8 +254,8 @@ def test_running_out_of_descriptors_fails_streams_but_not_the_bridge(serve, echo
     serve(echo, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24)))
     listen = Listen(path)
     errors = 0
-    for number in range(200):
-        listen.request(number, ALICE)
+    # All in one piece, so that many are being connected at once.
+    listen.send(b"".join(b'{"open":{"id":%d,"peer":null}}\n' % number for number in range(200)))
     for _ in range(200):
         answer, connection = listen.receive()
         if "error" in answer:
@@ -263,6 +263,7 @@ def test_running_out_of_descriptors_fails_streams_but_not_the_bridge(serve, echo
             errors += 1
         else:
             assert talks(connection, b"%d" % answer["id"])
+    assert 0 < errors < 200
     answer, connection = listen.open(999, ALICE)
     assert answer["ok"] and talks(connection)
 
