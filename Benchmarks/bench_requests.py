@@ -1,10 +1,11 @@
 """Small HTTP requests through the composed tunnel against a plain TCP proxy, on kept connections and each on a connection of its own."""
 import contextlib
+import sys
 import tempfile
 
-from harness import Figure, accepts, free_port, median, output, started, tool, tunnel
+from harness import Figure, ROOT, accepts, free_port, median, output, started, tool, tunnel
 
-ROUNDS = 5
+ROUNDS = 9
 REQUESTS = 1000
 LIMIT = 1.5
 PROXY = """
@@ -34,24 +35,30 @@ def proxy(target):
             yield port
 
 
+def latencies(results, ports, at_once, connections):
+    """The median latency in ms by way, of all requests of all rounds."""
+    def ask(port):
+        return list(map(float, output(tool("http"), "ask", port, REQUESTS, at_once, connections).split()))
+
+    for port in ports.values():
+        ask(port)
+    numbers = results.rounds({name: lambda port=port: ask(port) for name, port in ports.items()}, ROUNDS,
+                             at_once=at_once, connections=connections)
+    return {name: median(latency for turn in turns for latency in turn) for name, turns in numbers.items()}
+
+
 def measure(results):
     figures = []
-    with contextlib.ExitStack() as stack:
-        server = stack.enter_context(started(tool("http"), "serve"))
-        target = int(server.first)
-        ports = {"tunnel": stack.enter_context(tunnel(target)), "haproxy": stack.enter_context(proxy(target)), "direct": target}
-        for connections in ("kept", "new"):
-            for at_once in (1, 64):
-                def ask(port, at_once=at_once, connections=connections):
-                    return median(map(float, output(tool("http"), "ask", port, REQUESTS, at_once, connections).split()))
-
-                for port in ports.values():
-                    ask(port)
-                numbers = results.rounds({f"{name}, {at_once} at once, {connections} connections": lambda port=port: ask(port)
-                                          for name, port in ports.items()}, ROUNDS)
-                best = {name.partition(",")[0]: min(turns) for name, turns in numbers.items()}
-                manner = "one after another" if at_once == 1 else f"{at_once} at once"
-                figures.append(Figure(f"{REQUESTS} requests {manner} on {connections} connections, median latency against haproxy",
-                                      best["tunnel"] / best["haproxy"], LIMIT, "x",
-                                      note=", ".join(f"{name} {value:.3f} ms" for name, value in best.items())))
+    for backend, command in {"HTTP server": (sys.executable, ROOT / "Benchmarks" / "page_server.py"), "bare C": (tool("http"), "serve")}.items():
+        with contextlib.ExitStack() as stack:
+            target = int(stack.enter_context(started(*command)).first)
+            ports = {"tunnel": stack.enter_context(tunnel(target)), "haproxy": stack.enter_context(proxy(target)), "direct": target}
+            for connections in ("kept", "new"):
+                for at_once in (1, 64):
+                    took = latencies(results, ports, at_once, connections)
+                    manner = "one after another" if at_once == 1 else f"{at_once} at once"
+                    figure = Figure(f"{backend}, {REQUESTS} requests {manner}, {connections} connections: median latency against haproxy",
+                                    took["tunnel"] / took["haproxy"], LIMIT, "x",
+                                    note=", ".join(f"{name} {value:.3f} ms" for name, value in took.items()))
+                    figures.append(figure)
     return figures

@@ -1,15 +1,16 @@
 """Shells run the commands in loops, so each start counts: time and memory of each command, beside jq."""
 import json
+import subprocess
 import tempfile
 from pathlib import Path
 
-from harness import BIN, COMMANDS, Figure, median, output, secret_key, tool
+from harness import BIN, COMMANDS, Figure, median, output, tool
 
 STARTS = 50
 ROUNDS = 3
 LIMIT_MS, LIMIT_MB = 5, 12
-ENDPOINT = {"endpoint_id": "8pinxxgqs41n4aididenw5apqp1urfmzdztr8jt4abrkdn435ewo", "relay_urls": [], "addresses": ["127.0.0.1:4433"],
-            "user_data": None}
+# The discard port, where nothing listens.
+NOBODY = "http://127.0.0.1:9"
 
 
 def measure(results):
@@ -19,20 +20,34 @@ def measure(results):
             path.write_text(text)
             return path
 
-        key = secret_key(folder)
-        endpoint = line("endpoint", json.dumps(ENDPOINT) + "\n")
-        records = line("records", output(BIN / "iroh-txt", "encode", input=json.dumps(ENDPOINT) + "\n"))
-        plain = line("plain", json.dumps({"records": [{"name": "_iroh", "type": "TXT", "ttl": 30, "strings": ["addr=127.0.0.1:4433"]}]}) + "\n")
-        programs = {f"{name} --version": ("/dev/null", BIN / name, "--version") for name in COMMANDS}
-        programs |= {"iroh-txt encode, one line": (endpoint, BIN / "iroh-txt", "encode"),
-                     "iroh-txt decode, one line": (records, BIN / "iroh-txt", "decode"),
-                     "pkarr-build, one line": (plain, BIN / "pkarr-build", "--key", key),
-                     "jq --version": ("/dev/null", "jq", "--version"),
-                     "jq, one line": (endpoint, "jq", "-c", ".addresses")}
+        key = Path(folder) / "secret"
+        public = json.loads(output(BIN / "pkarr-build", "--generate-key", key))["public_key"]
+        place = {"endpoint_id": public, "relay_urls": [], "addresses": ["127.0.0.1:4433"], "user_data": None}
+        endpoint = line("endpoint", json.dumps(place) + "\n")
+        nowhere = line("nowhere", json.dumps(place | {"addresses": []}) + "\n")
+        records = line("records", output(BIN / "iroh-txt", "encode", input=json.dumps(place) + "\n"))
+        packet = line("packet", output(BIN / "pkarr-build", "--key", key, input=records.read_text()))
+        signed = json.loads(packet.read_text())
+        # The first letter holds bits of the signature.
+        forged = line("forged", json.dumps(signed | {"payload": ("B" if signed["payload"][0] == "A" else "A") + signed["payload"][1:]}) + "\n")
+        # What is run, its standard input and the exit status it has to have.
+        programs = {f"{name} --version": ("/dev/null", 0, BIN / name, "--version") for name in COMMANDS} | {
+            "iroh-txt encode, an endpoint": (endpoint, 0, BIN / "iroh-txt", "encode"),
+            "iroh-txt decode, records": (records, 0, BIN / "iroh-txt", "decode"),
+            "iroh-txt decode, a packet": (packet, 0, BIN / "iroh-txt", "decode"),
+            "pkarr-build, records": (records, 0, BIN / "pkarr-build", "--key", key),
+            "pkarr-build, records and a packet": (packet, 0, BIN / "pkarr-build", "--key", key, "--records", records),
+            # These end as soon as they have done all that needs no network.
+            "pkarr-publish, a forged packet": (forged, 65, BIN / "pkarr-publish"),
+            "pkarr-resolve, a relay that is not there": ("/dev/null", 69, BIN / "pkarr-resolve", "--no-dht", "--relay", NOBODY, public),
+            "quic-dial, an endpoint without address": ("/dev/null", 69, BIN / "quic-dial", "--stdio", "--endpoint", nowhere),
+            "jq --version": ("/dev/null", 0, "jq", "--version"),
+            "jq, an endpoint": (endpoint, 0, "jq", "-c", ".addresses"),
+        }
 
-        def run(source, *command):
-            rows = [row.split() for row in output(tool("start"), STARTS, source, *command).splitlines()]
-            assert all(row[2] == "0" for row in rows), f"{command} fails"
+        def run(source, status, *command):
+            rows = [row.split() for row in output(tool("start"), STARTS, source, *command, stderr=subprocess.DEVNULL).splitlines()]
+            assert all(int(row[2]) == status for row in rows), f"{command} ends with {rows[0][2]}"
             return [(float(row[0]), int(row[1]) / 1024) for row in rows]
 
         numbers = results.rounds({name: lambda program=program: run(*program) for name, program in programs.items()}, ROUNDS)
