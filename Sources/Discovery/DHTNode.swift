@@ -62,6 +62,9 @@ public final class DHTNode {
     /// Names that could not be resolved, with the reason.
     public private(set) var unresolved: [(bootstrap: Bootstrap, error: SystemError)] = []
 
+    /// Room for some thousand messages: a busy node that is not scheduled for a while would lose them with the kernel's default.
+    private static let receiveBuffer: Int32 = 1 << 20
+
     /// Opens the socket and begins to resolve the names. A server also begins to join the network.
     ///
     /// - Parameters:
@@ -69,7 +72,7 @@ public final class DHTNode {
     ///   - bootstrap: Where to enter the network; none for the first node of a network of one's own.
     /// - Throws: ``SystemError`` of `socket` and `bind`.
     public init(on loop: EventLoop, bind address: SocketAddress, bootstrap: [Bootstrap], mode: MainlineNode.Mode) throws(SystemError) {
-        let descriptor = try Sockets.udp(bind: address)
+        let descriptor = try Sockets.udp(bind: address, receiveBuffer: Self.receiveBuffer)
         localAddress = try Sockets.localAddress(descriptor.number)
         node = MainlineNode(mode: mode, ownAddress: localAddress, awaitingBootstraps: !bootstrap.isEmpty, now: .now)
         namesPending = bootstrap.count

@@ -9,8 +9,11 @@ private let nonblocking = Int32(SOCK_NONBLOCK.rawValue)
 /// Socket calls. Every socket made here is non-blocking and close-on-exec.
 public enum Sockets {
     /// A UDP socket bound to an address. An IPv6 socket takes IPv6 only, so that both families can share a port.
-    public static func udp(bind address: SocketAddress) throws(SystemError) -> FileDescriptor {
+    ///
+    /// - Parameter receiveBuffer: Bytes that the kernel may hold until they are read, as far as it allows; nil for its default.
+    public static func udp(bind address: SocketAddress, receiveBuffer: Int32? = nil) throws(SystemError) -> FileDescriptor {
         let socket = try open(address, datagramType)
+        if let receiveBuffer { try setOption(socket.number, SOL_SOCKET, SO_RCVBUF, receiveBuffer) }
         try bind(socket.number, address)
         return socket
     }
