@@ -63,7 +63,7 @@ extension JSONValue {
     public var text: String {
         let root = janssonValue()
         defer { keyhole_json_decref(root) }
-        let characters = json_dumps(root, size_t(JSON_COMPACT | JSON_ENCODE_ANY))!
+        let characters = json_dumps(root, size_t(JSON_COMPACT | JSON_ENCODE_ANY) | keyhole_json_precision())!
         defer { keyhole_json_free(characters) }
         return String(cString: characters)
     }

@@ -111,22 +111,32 @@ final class Dialling {
         switch event {
         case .connected(let connection, let failures): show(connection, failures)
         case .moved(let connection): show(connection, [])
-        case .failed(let error): log.warning("\(peer): \(error)")
+        case .failed(let error): if printsStreams { show(error, peer: peer) }
         case .closed(let reason): log.notice("connection to \(peer) ended: \(reason)")
         }
     }
 
     private func show(_ connection: Connection, _ failures: [Dialer.Failure]) {
         guard let peer = connection.peer else { return }
-        let roundTrip = connection.roundTrip.map { (($0.milliseconds * 1000).rounded()) / 1000 }
-        let line: JSONValue = [
-            "peer": .string(peer.zBase32), "path": "direct", "remote": .string("\(connection.path.remote)"),
-            "rtt_ms": roundTrip.map(JSONValue.real) ?? .null,
-            "failed": .array(failures.map {
-                ["path": "direct", "remote": .string("\($0.remote)"), "reason": .string($0.reason), "after_ms": .integer(Int64($0.after.milliseconds))]
-            }),
-        ]
         guard printsStreams else { return log.notice("connected to \(peer) at \(connection.path.remote), path direct") }
+        let roundTrip = connection.roundTrip.map { ($0.milliseconds * 1000).rounded() / 1000 }
+        printLine([
+            "peer": .string(peer.zBase32), "path": "direct", "remote": .string("\(connection.path.remote)"),
+            "rtt_ms": roundTrip.map(JSONValue.real) ?? .null, "failed": .array(failures.map(\.json)),
+        ])
+    }
+
+    private func show(_ error: PeerLink.LinkError, peer: PublicKey) {
+        log.warning("\(peer): \(error)")
+        let failures: [Dialer.Failure]
+        if case .unreachable(let all) = error { failures = all } else { failures = [] }
+        printLine([
+            "peer": .string(peer.zBase32), "path": nil, "remote": nil, "rtt_ms": nil, "failed": .array(failures.map(\.json)),
+            "status": .integer(Int64(error.status.rawValue)),
+        ])
+    }
+
+    private func printLine(_ line: JSONValue) {
         do { try StandardOutput.write(line) } catch {
             // Nobody reads the lines any more; the streams go on.
             log.debug("stream lines have no reader")
@@ -134,11 +144,16 @@ final class Dialling {
     }
 }
 
+extension Dialer.Failure {
+    fileprivate var json: JSONValue {
+        ["path": "direct", "remote": .string("\(remote)"), "reason": .string(reason), "after_ms": .integer(Int64(after.milliseconds))]
+    }
+}
+
 extension PeerLink.LinkError {
+    fileprivate var status: ExitStatus { if case .wrongPeer = self { .wrongPeer } else { .unreachable } }
+
     func commandError(peer: PublicKey) -> CommandError {
-        switch self {
-        case .wrongPeer: CommandError(.wrongPeer, "\(self), not \(peer)")
-        default: CommandError(.unreachable, "\(peer): \(self)")
-        }
+        CommandError(status, status == .wrongPeer ? "\(self), not \(peer)" : "\(peer): \(self)")
     }
 }

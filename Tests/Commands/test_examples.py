@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BIN, PATIENCE, ROOT, Service
+from conftest import BIN, PATIENCE, ROOT, Service, lines
 
 EXAMPLES = ROOT / "examples"
 STAGES = ["quic-listen", "iroh-txt", "pkarr-resolve", "pkarr-build", "pkarr-publish", "tunnel-bridge"]
@@ -354,6 +354,18 @@ def test_a_homeserver_that_has_gone_is_unreachable(gateway, homeserver, key, net
     homeserver.shutdown()
     homeserver.server_close()
     assert fetch(f"pubky://{key}/", env=network).returncode == 69
+
+
+def test_somebody_else_at_the_announced_address_is_told_from_an_unreachable_one(run, service, key, network, tmp_path):
+    run("pkarr-build", "--generate-key", tmp_path / "somebody-else")
+    address = service("quic-listen", "--key", tmp_path / "somebody-else", "--bind", "127.0.0.1:0", "--", "cat").next()["addresses"][0]
+    records = {"records": [{"name": "_iroh", "type": "TXT", "ttl": 30, "strings": [f"addr={address}"]}]}
+    packet = run("pkarr-build", "--key", tmp_path / "secret", input=lines(records)).out
+    assert run("pkarr-publish", input=packet.encode(), env=network).status == 0
+    result = fetch(f"pubky://{key}/", env=network)
+    assert result.returncode == 76
+    assert result.stdout == b""
+    assert b"somebody else" in result.stderr
 
 
 def test_only_keys_on_the_access_list_get_the_page(gateway, run, key, network, tmp_path):

@@ -7,6 +7,9 @@ func roundTrip() throws {
     #expect(try JSONValue(parsing: text).text == text)
 }
 
+@Test("a number with few digits is printed with as few")
+func realDigits() { #expect(JSONValue.real(1.953).text == "1.953") }
+
 @Test("an error names line, column and reason")
 func errorPlace() {
     #expect { try JSONValue(parsing: "{\n\"a\": nonsense}") } throws: { error in
