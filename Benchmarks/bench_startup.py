@@ -6,8 +6,8 @@ from pathlib import Path
 
 from harness import BIN, COMMANDS, Figure, median, output, tool
 
-STARTS = 50
-ROUNDS = 3
+STARTS = 15
+ROUNDS = 10
 LIMIT_MS, LIMIT_MB = 5, 12
 # The discard port, where nothing listens.
 NOBODY = "http://127.0.0.1:9"
