@@ -82,7 +82,10 @@ public final class Connection {
         guard isEstablished, !isClosed else { return nil }
         var id: Int64 = -1
         guard keyhole_quic_open_stream(handle, &id, nil) == 0 else { return nil }
-        return register(id)
+        let stream = register(id)
+        stream.isUnannounced = true
+        wantsToSend(stream)
+        return stream
     }
 
     /// Ends the connection with an application code; 0 is an orderly end.

@@ -43,6 +43,8 @@ public final class Stream {
     var isInReadyList = false
 
     var isInSendList = false
+    /// Opened by us and not yet known to the peer, who may be the one to speak first: a frame without bytes tells it (RFC 9000, 2.1).
+    var isUnannounced = false
     /// Set when the handler found no room and wants to hear when there is.
     private var wantsRoom = false
     private var finishRequested = false
@@ -140,10 +142,13 @@ public final class Stream {
 
     // For the connection
 
-    var hasSomethingToSend: Bool { !isWriteOver && !isClosed && (sending.unsent > 0 || finishRequested && !finishSent) }
+    var hasSomethingToSend: Bool {
+        !isWriteOver && !isClosed && (sending.unsent > 0 || finishRequested && !finishSent || isUnannounced)
+    }
     var finishesAfterUnsent: Bool { finishRequested }
 
     func sent(_ count: Int, fin: Bool) {
+        isUnannounced = false
         sending.advance(count)
         if fin && sending.unsent == 0 { finishSent = true }
     }
