@@ -105,8 +105,21 @@ static int remove_connection_id(ngtcp2_conn *conn, const ngtcp2_cid *cid, void *
     return 0;
 }
 
+#ifdef NGTCP2_BEFORE_1_0
+typedef ngtcp2_crypto_level encryption_level;
+#else
+typedef ngtcp2_encryption_level encryption_level;
+#endif
+
+/* TLS has nothing to say to a server after the handshake (RFC 9001, 4.4 and 6), which is when its session goes. */
+static int server_recv_crypto_data(ngtcp2_conn *conn, encryption_level level, uint64_t offset, const uint8_t *data, size_t length, void *user) {
+    if (((struct keyhole_quic_connection *)user)->session) return ngtcp2_crypto_recv_crypto_data_cb(conn, level, offset, data, length, user);
+    ngtcp2_conn_set_tls_alert(conn, GNUTLS_A_UNEXPECTED_MESSAGE);
+    return NGTCP2_ERR_CRYPTO;
+}
+
 #define COMMON                                                                                                                       \
-    .recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb, .encrypt = ngtcp2_crypto_encrypt_cb, .decrypt = ngtcp2_crypto_decrypt_cb,  \
+    .encrypt = ngtcp2_crypto_encrypt_cb, .decrypt = ngtcp2_crypto_decrypt_cb,  \
     .hp_mask = ngtcp2_crypto_hp_mask_cb, .update_key = ngtcp2_crypto_update_key_cb,                                                   \
     .delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb,                                                                \
     .delete_crypto_cipher_ctx = ngtcp2_crypto_delete_crypto_cipher_ctx_cb,                                                            \
@@ -119,11 +132,13 @@ static int remove_connection_id(ngtcp2_conn *conn, const ngtcp2_cid *cid, void *
 
 const ngtcp2_callbacks keyhole_quic_client_callbacks = {
     .client_initial = ngtcp2_crypto_client_initial_cb,
+    .recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb,
     .recv_retry = ngtcp2_crypto_recv_retry_cb,
     COMMON,
 };
 
 const ngtcp2_callbacks keyhole_quic_server_callbacks = {
     .recv_client_initial = ngtcp2_crypto_recv_client_initial_cb,
+    .recv_crypto_data = server_recv_crypto_data,
     COMMON,
 };

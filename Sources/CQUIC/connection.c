@@ -143,6 +143,14 @@ void keyhole_quic_free(struct keyhole_quic_connection *connection) {
     free(connection);
 }
 
+/* A session holds a fifth of a connection's memory, and QUIC needs only the keys that came of it. A client may still be sent messages. */
+static void drop_session_after_handshake(struct keyhole_quic_connection *connection) {
+    if (!connection->session || !ngtcp2_conn_is_server(connection->conn) || !ngtcp2_conn_get_handshake_completed(connection->conn)) return;
+    ngtcp2_conn_set_tls_native_handle(connection->conn, NULL);
+    gnutls_deinit(connection->session);
+    connection->session = NULL;
+}
+
 int keyhole_quic_read(struct keyhole_quic_connection *connection, uint64_t local_name, uint64_t remote_name, uint8_t ecn, const uint8_t *packet,
                       size_t length, uint64_t now) {
     struct keyhole_quic_path path;
@@ -150,6 +158,7 @@ int keyhole_quic_read(struct keyhole_quic_connection *connection, uint64_t local
     const ngtcp2_pkt_info info = {.ecn = ecn};
     int status = ngtcp2_conn_read_pkt(connection->conn, &path.path, &info, packet, length, now);
     if (status == NGTCP2_ERR_DRAINING) connection->close_received = !connection->reset_received;
+    if (status == 0) drop_session_after_handshake(connection);
     return status;
 }
 

@@ -85,7 +85,7 @@ int keyhole_quic_make_session(struct keyhole_quic_connection *connection, const 
 
 size_t keyhole_quic_alpn(const struct keyhole_quic_connection *connection, const uint8_t **name) {
     gnutls_datum_t chosen;
-    if (gnutls_alpn_get_selected_protocol(connection->session, &chosen) != 0) return 0;
+    if (!connection->session || gnutls_alpn_get_selected_protocol(connection->session, &chosen) != 0) return 0;
     *name = chosen.data;
     return chosen.size;
 }

@@ -114,6 +114,12 @@ public enum Sockets {
         try address("getpeername", socket, getpeername)
     }
 
+    /// Whether a `connect` under way has finished, well or not, see ``pendingError(_:)``.
+    public static func isConnectFinished(_ socket: Int32) -> Bool {
+        var waited = pollfd(fd: socket, events: Int16(POLLOUT), revents: 0)
+        return poll(&waited, 1, 0) == 1
+    }
+
     /// Takes the error of a finished `connect` (SO_ERROR); nil when it succeeded.
     public static func pendingError(_ socket: Int32) -> SystemError? {
         var code: Int32 = 0

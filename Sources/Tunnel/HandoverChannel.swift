@@ -166,10 +166,13 @@ extension HandoverChannel {
                 guard !seen.isEmpty else {
                     return end(intake.holdsPart ? .badMessage("cut off by the end") : .closedByPeer)
                 }
-                guard let received = try Sockets.receive(socket, capacity: intake.takes(of: seen)) else { break }
+                let wanted = intake.takes(of: seen)
+                guard let received = try Sockets.receive(socket, capacity: wanted) else { break }
                 guard let (message, descriptor) = try intake.append(received.bytes, descriptor: received.descriptor) else { continue }
                 lines += 1
                 try take(message, descriptor)
+                // One line at a time is the rule: looking for the next would mostly find none. If there is, the loop says so.
+                if wanted == seen.count { break }
             } catch let error as HandoverSyntaxError {
                 return end(.badMessage(error.description))
             } catch let error as SystemError {

@@ -1,3 +1,4 @@
+import Crypto
 import Platform
 
 /// Puts lines and the descriptors that travel beside them together again. Bytes in, messages out; no system calls but closing.
@@ -7,6 +8,8 @@ import Platform
 struct HandoverIntake {
     private var line: [UInt8] = []
     private var descriptor: DescriptorOwner?
+    /// The newest message's peer. Most often the next is about the same, and checking a key costs as much as all else here.
+    private var peer: PublicKey?
 
     /// How many of the waiting bytes belong to the line at hand.
     func takes(of waiting: [UInt8]) -> Int { waiting.firstIndex(of: 0x0a).map { $0 + 1 } ?? waiting.count }
@@ -24,7 +27,8 @@ struct HandoverIntake {
         }
         guard line.last == 0x0a else { return nil }
         line.removeLast()
-        let message = try HandoverMessage(parsing: line)
+        let message = try HandoverMessage(parsing: line, knownPeer: peer)
+        if case .open(_, let request) = message, let named = request.peer { peer = named }
         defer {
             line.removeAll(keepingCapacity: true)
             descriptor = nil

@@ -53,8 +53,9 @@ extension HandoverMessage {
 
     /// Reads a line without its newline.
     ///
+    /// - Parameter knownPeer: A key that need not be checked again.
     /// - Throws: ``HandoverSyntaxError`` for what no version of the protocol can mean.
-    public init(parsing line: [UInt8]) throws(HandoverSyntaxError) {
+    public init(parsing line: [UInt8], knownPeer: PublicKey? = nil) throws(HandoverSyntaxError) {
         let value: JSONValue
         do throws(JSONSyntaxError) { value = try JSONValue(parsing: line) } catch {
             throw HandoverSyntaxError("no JSON at column \(error.column): \(error.reason)")
@@ -62,7 +63,7 @@ extension HandoverMessage {
         guard let object = value.objectValue else { throw HandoverSyntaxError("expected a JSON object, found \(value.typeName)") }
         if let open = object["open"] {
             guard let open = open.objectValue else { throw HandoverSyntaxError("open is \(open.typeName), not an object") }
-            self = .open(id: try Self.id(of: open), try HandoverRequest(open))
+            self = .open(id: try Self.id(of: open), try HandoverRequest(open, knownPeer: knownPeer))
         } else if object["ok"]?.boolValue == true {
             self = .opened(id: try Self.id(of: object), path: try object.string("path"))
         } else if let reason = try object.string("error") {
@@ -104,10 +105,10 @@ extension HandoverMessage {
 }
 
 extension HandoverRequest {
-    fileprivate init(_ object: JSONObject) throws(HandoverSyntaxError) {
+    fileprivate init(_ object: JSONObject, knownPeer: PublicKey?) throws(HandoverSyntaxError) {
         var peer: PublicKey?
         if let text = try object.string("peer") {
-            peer = PublicKey(zBase32: text)
+            peer = knownPeer?.zBase32 == text ? knownPeer : PublicKey(zBase32: text)
             if peer == nil { throw HandoverSyntaxError("peer is no z-base-32 key") }
         }
         var data: [UInt8] = []

@@ -75,6 +75,8 @@ final class TargetConnection {
         do throws(SystemError) {
             let socket = DescriptorOwner(try Sockets.tcpConnect(to: address))
             self.socket = socket
+            // A target on this machine has answered by now.
+            if Sockets.isConnectFinished(socket.number) { return finished() }
             // The closures keep this object until abandon() drops them.
             watcher = try Watcher(on: loop, socket.number) { [self] _ in finished() }
             watcher?.wait(for: .writable)

@@ -251,20 +251,17 @@ def test_descriptors_that_nobody_asked_for_are_closed(serve, echo, path):
 
 
 def test_running_out_of_descriptors_fails_streams_but_not_the_bridge(serve, echo, path):
-    serve(echo, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24)))
+    process = serve(echo).process
     listen = Listen(path)
-    errors = 0
-    # All in one piece, so that many are being connected at once.
-    listen.send(b"".join(b'{"open":{"id":%d,"peer":null}}\n' % number for number in range(200)))
-    for _ in range(200):
-        answer, connection = listen.receive()
-        if "error" in answer:
-            assert "Too many open files" in answer["error"]
-            errors += 1
-        else:
-            assert talks(connection, b"%d" % answer["id"])
-    assert 0 < errors < 200
-    answer, connection = listen.open(999, ALICE)
+    assert listen.open(0, ALICE)[0]["ok"]
+    descriptors_of(process, path)
+    taken = {int(name) for name in os.listdir(f"/proc/{process.pid}/fd")}
+    soft, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (next(number for number in range(soft) if number not in taken), hard))
+    for number in (1, 2):
+        assert "Too many open files" in listen.open(number, ALICE)[0]["error"]
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (soft, hard))
+    answer, connection = listen.open(3, ALICE)
     assert answer["ok"] and talks(connection)
 
 

@@ -153,7 +153,7 @@ bool keyhole_quic_peer_key(const struct keyhole_quic_connection *, uint8_t key[3
 bool keyhole_quic_wrong_peer(const struct keyhole_quic_connection *);
 /* The TLS alert that ended the handshake, 0 if none. */
 uint8_t keyhole_quic_tls_alert(const struct keyhole_quic_connection *);
-/* The negotiated ALPN, pointing into the session; length 0 if none yet. */
+/* The negotiated ALPN, pointing into the session; length 0 if none yet. A server has to ask before the handshake_completed handler returns. */
 size_t keyhole_quic_alpn(const struct keyhole_quic_connection *, const uint8_t **name);
 
 struct keyhole_quic_statistics {
