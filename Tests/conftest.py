@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pkarr_network import dead_port, network, new_key, relay  # noqa: F401, fixtures for all
+from quic_commands import dial, echo, endpoint_file, key_file, listen, listen_for, tunnel  # noqa: F401, fixtures for all
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(os.environ.get("KEYHOLE_BIN") or ROOT / ".build" / "debug").resolve()
@@ -23,8 +24,12 @@ class Finished:
 
     def __init__(self, process):
         self.status = process.returncode
-        self.out = process.stdout.decode()
+        self.bytes = process.stdout
         self.err = process.stderr.decode()
+
+    @property
+    def out(self):
+        return self.bytes.decode()
 
     @property
     def objects(self):

@@ -5,10 +5,8 @@ import re
 import resource
 import signal
 import socket
-import socketserver
 import stat
 import subprocess
-import threading
 
 import pytest
 
@@ -17,25 +15,6 @@ from handover import Dial, Listen, descriptors_of
 
 ALICE = "df9sse9bp1nuftim3yhxiuk6w6r5hddsskjygpydux7esxjstioo"
 BOB = "8pinxxgqs41n4aididenw5apqp1urfmzdztr8jt4abrkdn435ewo"
-
-
-@pytest.fixture
-def echo():
-    """A TCP server that sends back what it gets, to the end."""
-
-    class Handler(socketserver.BaseRequestHandler):
-        def handle(self):
-            while data := self.request.recv(65536):
-                self.request.sendall(data)
-
-    class Server(socketserver.ThreadingTCPServer):
-        daemon_threads = True
-        request_queue_size = 1024
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield "127.0.0.1:%d" % server.server_address[1]
-        server.shutdown()
 
 
 @pytest.fixture

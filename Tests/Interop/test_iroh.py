@@ -1,118 +1,135 @@
-"""quic-listen and quic-dial against the real iroh, both ways."""
+"""Both ends against the real iroh: its client at quic-listen, its server for quic-dial."""
+import concurrent.futures
 import json
 import os
-import socket
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from conftest import PATIENCE, Service, command
-from peers import public_key, z_base_32
+from conftest import PATIENCE, Service
+from packets import Key, zbase32
+from quic_commands import LISTENER, ask
 
-PEER = Path(__file__).parent / "peers" / "iroh_echo.py"
-MEGABYTES_16 = 16 << 20
+PEERS = Path(__file__).parent / "peers"
 
 
-def dialled(endpoint, streams, size):
-    """What a real iroh client that knows the key and the address tells."""
-    key, address = public_key(endpoint["endpoint_id"]), endpoint["addresses"][0]
-    ended = subprocess.run([sys.executable, PEER, "dial", key, address, str(streams), str(size)], capture_output=True, timeout=2 * PATIENCE)
-    assert ended.returncode == 0, ended.stderr.decode()
-    return [json.loads(line) for line in ended.stdout.splitlines()]
+def peer(name, *arguments):
+    return [sys.executable, str(PEERS / f"{name}.py"), *map(str, arguments)]
 
 
 @pytest.fixture
-def key(run, tmp_path):
-    path = tmp_path / "secret"
-    return path, run("pkarr-build", "--generate-key", path).objects[0]["public_key"]
+def iroh_client():
+    """iroh_client(id, address, option…) -> (exit code, the objects it printed)"""
+
+    def iroh_client(*arguments):
+        done = subprocess.run(peer("iroh_client", *arguments), stdout=subprocess.PIPE, timeout=PATIENCE)
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+
+    return iroh_client
 
 
 @pytest.fixture
-def listening(service, key):
-    """listening("--", "cat") -> the endpoint line of a quic-listen"""
-    return lambda *arguments: service("quic-listen", "--key", key[0], "--bind", "127.0.0.1:0", *arguments, stderr=subprocess.DEVNULL).next()
-
-
-@pytest.fixture
-def iroh():
-    """A real iroh server that echoes."""
-    server = Service([sys.executable, PEER, "serve"])
-    server.at = server.next()
+def iroh_server():
+    """A running iroh server with its id and address."""
+    server = Service(peer("iroh_server"))
+    ready = server.next()
+    server.id, server.address = ready["id"], ready["address"]
     yield server
-    server.stop()
-    server.process.stdout.close()
+    server.process.kill()
+    server.process.wait()
+    for pipe in (server.process.stdin, server.process.stdout, server.process.stderr):
+        pipe.close()
 
 
-@pytest.fixture
-def endpoint_file(tmp_path):
-    def write(identity, address):
-        path = tmp_path / "endpoint"
-        path.write_text(json.dumps({"endpoint_id": identity, "relay_urls": [], "addresses": [address], "user_data": None}) + "\n")
-        return path
-
-    return write
+def listener_id():
+    return Key(LISTENER).bytes.hex()
 
 
-@pytest.mark.parametrize("streams, size", [(1, MEGABYTES_16), (100, 10_000)])
-def test_iroh_dials_and_a_program_echoes(listening, key, streams, size):
-    connected, result = dialled(listening("--", "cat"), streams, size)
-    assert connected["peer"] == public_key(key[1])
-    assert result == {"same": streams}
+# iroh dials
+
+def test_an_iroh_client_gets_16_mib_back_on_one_stream(listen, iroh_client):
+    listener = listen(program=["cat"])
+    status, (connected, echoed) = iroh_client(listener_id(), listener.address, "--bytes", 16 << 20)
+    assert connected["peer"] == listener_id()
+    assert (status, echoed) == (0, {"event": "echoed", "streams": 1})
 
 
-def test_a_program_learns_who_the_real_peer_is(listening, tmp_path):
-    seen = tmp_path / "seen"
-    endpoint = listening("--", "sh", "-c", f'env > "{seen}"; exec cat')
-    connected, result = dialled(endpoint, 1, 10)
-    assert result == {"same": 1}
-    assert z_base_32(connected["me"]) in seen.read_text()
+def test_an_iroh_client_gets_an_answer_on_each_of_100_streams_at_once(listen, iroh_client):
+    listener = listen(program=["cat"])
+    status, (_, echoed) = iroh_client(listener_id(), listener.address, "--streams", 100, "--bytes", 20_000)
+    assert (status, echoed) == (0, {"event": "echoed", "streams": 100})
 
 
-def test_sixteen_megabytes_to_iroh_and_back(run, iroh, endpoint_file):
-    data = os.urandom(MEGABYTES_16)
-    ended = subprocess.run(
-        command("quic-dial", "--endpoint", endpoint_file(z_base_32(iroh.at["id"]), iroh.at["address"]), "--stdio"),
-        input=data, capture_output=True, timeout=2 * PATIENCE)
-    assert (ended.returncode, ended.stdout == data) == (0, True), ended.stderr.decode()
-    assert iroh.next()["alpn"] == "pubky/iroh-homeserver/0"
-    assert iroh.next() == {"echoed": MEGABYTES_16}
+def test_an_iroh_client_reaches_a_server_on_tcp_through_the_bridge(listen_for, echo, iroh_client):
+    listener = listen_for(echo)
+    status, (_, echoed) = iroh_client(listener_id(), listener.address, "--streams", 100, "--bytes", 20_000)
+    assert (status, echoed) == (0, {"event": "echoed", "streams": 100})
 
 
-def test_a_hundred_streams_at_once_to_iroh(service, iroh, endpoint_file, key, tmp_path):
-    bridge = service("tunnel-bridge", "connect", "--socket", tmp_path / "bridge", "--listen", "127.0.0.1:0", stderr=subprocess.DEVNULL)
-    host, _, port = bridge.next()["listening"].rpartition(":")
-    service("quic-dial", "--key", key[0], "--bridge", tmp_path / "bridge", "--endpoint",
-            endpoint_file(z_base_32(iroh.at["id"]), iroh.at["address"]), stderr=subprocess.DEVNULL)
-
-    def there_and_back(_):
-        data = os.urandom(10_000)
-        with socket.create_connection((host, int(port)), PATIENCE) as connection:
-            connection.sendall(data)
-            connection.shutdown(socket.SHUT_WR)
-            with connection.makefile("rb") as answer:
-                return answer.read() == data
-
-    with ThreadPoolExecutor(100) as threads:
-        assert all(threads.map(there_and_back, range(100)))
-    assert iroh.next()["peer"] == public_key(key[1]), "one connection, made with the key given"
-    assert [iroh.next() for _ in range(100)] == [{"echoed": 10_000}] * 100
+def test_an_iroh_client_that_knows_only_key_and_address_is_served_by_a_program_that_knows_its_key(listen, iroh_client):
+    listener = listen(program=["sh", "-c", "read question; echo \"$question: $PROTO $QUICREMOTEKEY $QUICALPN\""])
+    status, (connected, answered) = iroh_client(listener_id(), listener.address, "--text", "who am I?\n")
+    assert status == 0
+    program_saw = answered["text"].split()
+    assert program_saw[:4] == ["who", "am", "I?:", "QUIC"]
+    assert program_saw[4:] == [zbase32(bytes.fromhex(connected["id"])), "pubky/iroh-homeserver/0"]
 
 
-def test_an_iroh_that_has_another_key_is_refused_and_gets_no_byte(iroh, endpoint_file, key):
-    ended = subprocess.run(
-        command("quic-dial", "--endpoint", endpoint_file(key[1], iroh.at["address"]), "--stdio"),
-        input=b"a secret", capture_output=True, timeout=PATIENCE)
-    assert ended.returncode == 76 and ended.stdout == b""
-    assert key[1] in ended.stderr.decode()
-    told = iroh.next()
-    assert "refused" in told, "iroh never saw a connection, let alone a stream"
+def test_an_iroh_client_is_served_over_ipv6(listen, iroh_client):
+    listener = listen(program=["cat"], bind="[::1]:0")
+    assert iroh_client(listener_id(), listener.address)[0] == 0
 
 
-def test_an_iroh_that_asks_for_another_key_gets_no_connection(run, listening, tmp_path):
-    endpoint = listening("--", "cat")
-    endpoint["endpoint_id"] = run("pkarr-build", "--generate-key", tmp_path / "other").objects[0]["public_key"]
-    told = dialled(endpoint, 1, 10)
-    assert len(told) == 1 and "UnknownIssuer" in told[0]["refused"]
+def test_an_iroh_client_proves_its_address_when_every_client_has_to(listen, iroh_client):
+    listener = listen("--retry-threshold", 0, program=["cat"])
+    status, (_, echoed) = iroh_client(listener_id(), listener.address)
+    assert (status, echoed) == (0, {"event": "echoed", "streams": 1})
+
+
+def test_an_iroh_client_that_dials_another_key_at_our_address_does_not_connect(listen, iroh_client, tmp_path):
+    witness = tmp_path / "was-run"
+    listener = listen(program=["touch", witness])
+    status, (failed,) = iroh_client(Key(LISTENER + 1).bytes.hex(), listener.address)
+    assert (status, failed["event"]) == (1, "failed")
+    assert not witness.exists()
+    # The right key still works.
+    assert iroh_client(listener_id(), listener.address, "--text", "")[0] == 0
+    assert witness.exists()
+
+
+# We dial
+
+def test_16_mib_come_back_from_an_iroh_server_through_a_pipe(iroh_server, dial):
+    data = os.urandom(16 << 20)
+    done = dial(iroh_server.address, key=iroh_server.id, input=data)
+    assert (done.status, done.bytes == data) == (0, True)
+    assert iroh_server.next()["event"] == "accepted"
+    assert iroh_server.next() == {"event": "echoed", "bytes": len(data)}
+
+
+def test_100_connections_at_once_get_their_answers_from_an_iroh_server_through_the_bridge(iroh_server, tunnel):
+    address = tunnel(iroh_server.address, key=iroh_server.id)
+    questions = [os.urandom(20_000) for _ in range(100)]
+    with concurrent.futures.ThreadPoolExecutor(100) as pool:
+        assert list(pool.map(lambda data: ask(address, data, PATIENCE), questions)) == questions
+    events = [iroh_server.next()["event"] for _ in range(101)]
+    assert events == ["accepted"] + ["echoed"] * 100
+
+
+def test_16_mib_come_back_from_an_iroh_server_through_the_bridge(iroh_server, tunnel):
+    data = os.urandom(16 << 20)
+    assert ask(tunnel(iroh_server.address, key=iroh_server.id), data, PATIENCE) == data
+
+
+def test_an_iroh_server_with_another_key_is_refused_and_gets_no_byte(iroh_server, dial):
+    done = dial(iroh_server.address, key=LISTENER, input=b"a secret")
+    assert done.status == 76
+    assert done.out == ""
+    assert "proved to be somebody else" in done.err
+    # The server's next connection, from a dialler that knows its key, comes after all that the refused one has brought.
+    assert dial(iroh_server.address, key=iroh_server.id, input=b"hello").out == "hello"
+    events = [iroh_server.next() for _ in range(3)]
+    assert [one["event"] for one in events] == ["refused", "accepted", "echoed"]
+    assert events[2]["bytes"] == len(b"hello")

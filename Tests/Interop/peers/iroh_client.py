@@ -1,0 +1,49 @@
+"""Knows a peer by key and address only, sends random bytes on several streams at once and prints what came back.
+
+    iroh_client.py ID ADDRESS [--streams N] [--bytes N] [--text TEXT]
+"""
+import argparse
+import asyncio
+import os
+import sys
+
+import iroh
+
+from iroh_peer import ALPN, LIMIT, endpoint, out
+
+
+async def ask(connection, data):
+    stream = await connection.open_bi()
+    answer = asyncio.create_task(stream.recv().read_to_end(LIMIT))
+    await stream.send().write_all(data)
+    await stream.send().finish()
+    return await answer
+
+
+async def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("id")
+    parser.add_argument("address")
+    parser.add_argument("--streams", type=int, default=1)
+    parser.add_argument("--bytes", type=int, default=1000)
+    parser.add_argument("--text")
+    arguments = parser.parse_args()
+    client = await endpoint("[::]:0" if arguments.address.startswith("[") else "127.0.0.1:0")
+    try:
+        peer = iroh.EndpointAddr(iroh.EndpointId.from_string(arguments.id), None, [arguments.address])
+        connection = await client.connect(peer, ALPN)
+    except Exception as error:
+        out(event="failed", reason=str(error))
+        sys.exit(1)
+    out(event="connected", id=str(client.id()), peer=str(connection.remote_id()))
+    if arguments.text is not None:
+        out(event="answered", text=(await ask(connection, arguments.text.encode())).decode())
+    else:
+        questions = [os.urandom(arguments.bytes) for _ in range(arguments.streams)]
+        answers = await asyncio.gather(*(ask(connection, data) for data in questions))
+        out(event="echoed", streams=sum(answer == data for answer, data in zip(answers, questions)))
+    connection.close(0, b"done")
+    await client.close()
+
+
+asyncio.run(main())

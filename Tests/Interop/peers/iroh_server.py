@@ -1,0 +1,44 @@
+"""Echoes each stream when it has ended. Prints its id and address, then what happens, as objects.
+
+    iroh_server.py [--bind ADDRESS]
+"""
+import argparse
+import asyncio
+
+from iroh_peer import LIMIT, endpoint, out
+
+
+async def echo(stream):
+    data = await stream.recv().read_to_end(LIMIT)
+    await stream.send().write_all(data)
+    await stream.send().finish()
+    out(event="echoed", bytes=len(data))
+
+
+async def serve(incoming):
+    try:
+        connection = await (await incoming.accept()).connect()
+    except Exception as error:
+        out(event="refused", reason=str(error))
+        return
+    out(event="accepted", peer=str(connection.remote_id()))
+    tasks = set()
+    try:
+        while True:
+            tasks.add(asyncio.create_task(echo(await connection.accept_bi())))
+    except Exception as error:
+        out(event="ended", reason=str(error))
+
+
+async def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bind", default="127.0.0.1:0")
+    arguments = parser.parse_args()
+    server = await endpoint(arguments.bind)
+    out(id=str(server.id()), address=server.bound_sockets()[0])
+    tasks = set()
+    while (incoming := await server.accept_next()) is not None:
+        tasks.add(asyncio.create_task(serve(incoming)))
+
+
+asyncio.run(main())
