@@ -1,8 +1,11 @@
 """Fixtures that start quic-listen, quic-dial and the bridges around them."""
 import json
+import os
+import re
 import socket
 import socketserver
 import threading
+import time
 
 import pytest
 
@@ -58,11 +61,12 @@ def listen(service, key_file):
 
 @pytest.fixture
 def dial(run, endpoint_file):
-    """dial(address, option…, input=…) -> Finished: one stream over --stdio, or for a program given after --"""
+    """dial(address or addresses, option…, input=…) -> Finished: one stream over --stdio, or for a program given after --"""
 
-    def dial(address, *options, input=b"", key=LISTENER, env=None):
+    def dial(addresses, *options, input=b"", key=LISTENER, env=None):
+        addresses = [addresses] if isinstance(addresses, str) else addresses
         how = () if "--" in options else ("--stdio",)
-        return run("quic-dial", "--endpoint", endpoint_file(address, key=key), *how, *options, input=input, env=env)
+        return run("quic-dial", "--endpoint", endpoint_file(*addresses, key=key), *how, *options, input=input, env=env)
 
     return dial
 
@@ -122,3 +126,33 @@ def ask(address, data, patience):
             answer += piece
         sender.join(patience)
         return bytes(answer)
+
+
+def wait_for(condition):
+    """Until the condition holds; the test fails if it takes too long."""
+    from conftest import PATIENCE  # which imports this file
+
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def resident(pid):
+    """Bytes of memory in use."""
+    with open(f"/proc/{pid}/status") as status:
+        return int(re.search(r"VmRSS:\s*(\d+)", status.read())[1]) << 10
+
+
+def write_until_full(descriptor):
+    """Writes until nothing was taken for as long as several round trips and timers take; returns the bytes taken."""
+    os.set_blocking(descriptor, False)
+    written, last = 0, time.monotonic()
+    while time.monotonic() < last + 2:
+        assert written < 1 << 28, "there is no back-pressure"
+        try:
+            written += os.write(descriptor, b"x" * 65536)
+            last = time.monotonic()
+        except BlockingIOError:
+            time.sleep(0.01)
+    return written

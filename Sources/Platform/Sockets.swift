@@ -210,11 +210,14 @@ public enum Sockets {
         try systemCall("bind") { address.withSockaddr { Glibc.bind(socket, $0, $1) } }
     }
 
+    /// Bytes of a Unix socket's path at most: what stays of `sun_path` beside the final zero.
+    public static let longestUnixPath = MemoryLayout.size(ofValue: sockaddr_un().sun_path) - 1
+
     private static func unixAddress(_ path: String) throws(SystemError) -> sockaddr_un {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         let bytes = Array(path.utf8)
-        guard bytes.count < MemoryLayout.size(ofValue: address.sun_path) else { throw SystemError(call: "bind", code: ENAMETOOLONG) }
+        guard bytes.count <= longestUnixPath else { throw SystemError(call: "bind", code: ENAMETOOLONG) }
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
         return address
     }

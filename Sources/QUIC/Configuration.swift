@@ -16,7 +16,8 @@ public struct Configuration: Sendable {
     /// limits the sender; the limit carries 1 Gbit/s over 50 ms and is what a stalled reader can make us hold.
     public var streamWindow: UInt64 = 512 << 10
     public var streamWindowLimit: UInt64 = 6 << 20
-    /// The same for a connection: all its streams together.
+    /// The same for a connection: all its streams together. Bytes that wait unread count only from the limit on, so that a stalled stream
+    /// does not stop the others; twice the limit is what a peer can make us hold.
     public var connectionWindow: UInt64 = 1 << 20
     public var connectionWindowLimit: UInt64 = 12 << 20
     /// Streams that a peer may have open at once: more than a browser opens, with 100 as the least that people test with.

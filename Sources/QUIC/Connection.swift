@@ -45,8 +45,13 @@ public final class Connection {
     public private(set) var isEstablished = false
     public private(set) var isConfirmed = false
     public private(set) var closeReason: CloseReason?
+    /// Set while the last news are delivered: a handler that closes the connection then is too late.
+    var isEnding = false
     /// Bytes sent since the pacer was last told; see `write`.
     var unpaced = 0
+    /// Bytes that wait for readers, on all streams together, and those of them whose connection credit the peer has yet to get back.
+    private var held: UInt64 = 0
+    private var owed: UInt64 = 0
     /// Streams of the peer that are gone and for which it has yet to be allowed others.
     private var unreplaced: UInt64 = 0
 
@@ -77,7 +82,8 @@ public final class Connection {
     /// The congestion window in bytes, as of the last round of sending.
     private(set) var congestionWindow = 0
 
-    /// Opens a stream; nil while the peer allows no more, ``ConnectionHandler/connectionAllowsStreams(_:)`` tells when it does.
+    /// Opens a stream; the peer hears of it with the next flush. Nil while the peer allows no more:
+    /// ``ConnectionHandler/connectionAllowsStreams(_:)`` tells when it does.
     public func openStream() -> Stream? {
         guard isEstablished, !isClosed else { return nil }
         var id: Int64 = -1
@@ -118,17 +124,32 @@ public final class Connection {
         readyStreams.append(stream)
     }
 
+    /// Bytes have arrived and wait. The peer gets its connection credit back at once as long as little waits, so that a stream nobody
+    /// reads does not stop the others; what one stream may bring is limited by its own window.
+    func holds(_ count: UInt64) {
+        held += count
+        if held <= endpoint.configuration.connectionWindowLimit { credit(count) } else { owed += count }
+    }
+
+    /// Waiting bytes have been read.
     func consumed(_ stream: Stream, _ count: UInt64) {
         guard !isClosed else { return }
         if !stream.isClosed { keyhole_quic_consumed(handle, stream.id, count) }
-        keyhole_quic_consumed_connection(handle, count)
+        discarded(count)
+    }
+
+    /// Waiting bytes are no longer wanted.
+    func discarded(_ count: UInt64) {
+        guard !isClosed, count > 0 else { return }
+        held -= count
+        let due = min(owed, count)
+        owed -= due
+        credit(due)
         endpoint.wantsToSend(self)
     }
 
-    func discarded(_ stream: Stream, _ count: UInt64) {
-        guard !isClosed, count > 0 else { return }
-        keyhole_quic_consumed_connection(handle, count)
-        endpoint.wantsToSend(self)
+    private func credit(_ count: UInt64) {
+        if count > 0 { keyhole_quic_consumed_connection(handle, count) }
     }
 
     func reset(_ stream: Stream, _ code: UInt64) {

@@ -33,6 +33,8 @@ public final class Endpoint {
     public weak var acceptor: (any ConnectionAcceptor)?
 
     var connections: [ConnectionID: Connection] = [:]
+    /// Connections that we began, among which a stateless reset looks for its own: the id in it is random.
+    private var dialled: [Connection] = []
     var closed = ClosedConnections()
     private var deadlines = DeadlineHeap()
     private var sendList: [Connection] = []
@@ -80,9 +82,17 @@ public final class Endpoint {
             if let answer { answers.append((answer, path)) }
         } else if header.version != 0 {
             accept(datagram, header, id, on: path, ecn: ecn, now: now)
-        } else {
+        } else if !offerReset(datagram, id, on: path, now: now) {
             resetUnknown(header, size: datagram.count, on: path, now: now)
         }
+    }
+
+    /// Gives a short packet with an unknown id, which may be a stateless reset, to the connections with its sender: ngtcp2 compares the
+    /// token. Returns whether there are any.
+    private func offerReset(_ datagram: UnsafeRawBufferPointer, _ id: ConnectionID, on path: NetworkPath, now: Instant) -> Bool {
+        let candidates = dialled.filter { $0.path.remote == path.remote && $0.path.socket == path.socket }
+        for connection in candidates { read(datagram, by: connection, id, on: path, isLong: false, ecn: 0, now: now) }
+        return !candidates.isEmpty
     }
 
     /// Does what was due by `now`.
@@ -179,6 +189,7 @@ public final class Endpoint {
         }
         precondition(made, "out of memory")
         register(scid, for: connection)
+        dialled.append(connection)
         connectionCount += 1
         wantsToSend(connection)
         return connection
@@ -302,12 +313,14 @@ public final class Endpoint {
     }
 
     private func end(_ connection: Connection, _ reason: CloseReason, packet: [UInt8], now: Instant) {
-        guard !connection.isClosed else { return }
+        guard !connection.isClosed, !connection.isEnding else { return }
+        connection.isEnding = true
         let lingering = max(Duration.milliseconds(300), Duration.nanoseconds(Int64(3 * keyhole_quic_statistics(connection.handle).probe_timeout)))
         if !packet.isEmpty { answers.append((packet, connection.path)) }
         deadlines.remove(connection)
         for id in connection.ids { connections[id] = nil }
         lastFound = nil
+        if !connection.isServer { dialled.removeAll { $0 === connection } }
         closed.add(ids: connection.ids, packet: packet, until: now + lingering)
         if connection.isServer && !connection.isEstablished { handshakes -= 1 }
         connectionCount -= 1

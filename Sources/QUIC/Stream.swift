@@ -163,8 +163,9 @@ public final class Stream {
     }
 
     func arrived(_ bytes: UnsafeRawBufferPointer, fin: Bool) {
+        connection.holds(UInt64(bytes.count))
         if isReadOver {
-            connection.discarded(self, UInt64(bytes.count))
+            connection.discarded(UInt64(bytes.count))
         } else {
             received.append(bytes)
         }
@@ -207,7 +208,7 @@ public final class Stream {
         let waiting = received.count
         guard waiting > 0 else { return }
         received.removeAll()
-        connection.discarded(self, UInt64(waiting))
+        connection.discarded(UInt64(waiting))
     }
 
     /// The peer may open another stream when this one is gone on both sides, its bytes delivered included: so the number of open streams

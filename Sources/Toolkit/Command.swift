@@ -22,27 +22,30 @@ public protocol ToolkitCommand: ParsableCommand {
     /// Does the work.
     ///
     /// - Returns: How the command ended, for those that go on after an error and report it at the end.
+    /// - Throws: `ExitCode` to end with the exit code of a program that it ran.
     func execute(log: Log) throws -> ExitStatus
 }
 
 extension ToolkitCommand {
-    public mutating func run() throws { throw ExitCode(Self.finish(self).rawValue) }
+    public mutating func run() throws { throw Self.finish(self) }
 
-    private static func finish(_ command: Self) -> ExitStatus {
+    private static func finish(_ command: Self) -> ExitCode {
         // A write to a pipe whose reader has gone has to fail, not to kill: the command ends in order.
         signal(SIGPIPE, SIG_IGN)
         reserveStandardDescriptors()
         let log = Log(command: rootName, format: command.common.logFormat, level: command.common.verbose ? .debug : .notice)
         do {
-            return try command.execute(log: log)
+            return ExitCode(try command.execute(log: log).rawValue)
         } catch let error as CommandError {
             log.error(error.message, hint: error.hint)
-            return error.status
+            return ExitCode(error.status.rawValue)
         } catch is OutputClosed {
-            return .done
+            return .success
+        } catch let code as ExitCode {
+            return code
         } catch {
             log.error("unexpected error: \(error)", hint: "this is a bug; please report it")
-            return .bug
+            return ExitCode(ExitStatus.bug.rawValue)
         }
     }
 

@@ -59,6 +59,7 @@ struct QUICDial: ToolkitCommand {
     }
 
     func execute(log: Log) throws -> ExitStatus {
+        if let bridge { try checkSocketPath(bridge) }
         let key = try key.map { try KeyFile.read($0) } ?? SecretKey.generate()
         let loop = EventLoop()
         let driver = EndpointDriver(Endpoint(key: key, configuration: QUIC.Configuration(alpn: [alpn])), on: loop)

@@ -57,6 +57,7 @@ struct QUICListen: ToolkitCommand {
     }
 
     func execute(log: Log) throws -> ExitStatus {
+        if let bridge { try checkSocketPath(bridge) }
         let key = try KeyFile.read(key)
         let loop = EventLoop()
         var configuration = QUIC.Configuration(alpn: alpn.isEmpty ? [TunnelDefaults.alpn] : alpn)
