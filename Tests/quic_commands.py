@@ -1,4 +1,5 @@
 """Fixtures that start quic-listen, quic-dial and the bridges around them."""
+import contextlib
 import json
 import os
 import re
@@ -119,7 +120,13 @@ def tunnel(service, endpoint_file, tmp_path):
 def ask(address, data, patience):
     """Sends data to a TCP address, ends that direction and returns the answer to its end."""
     with socket.create_connection(address, patience) as connection:
-        sender = threading.Thread(target=lambda: (connection.sendall(data), connection.shutdown(socket.SHUT_WR)), daemon=True)
+
+        def send():
+            with contextlib.suppress(OSError):  # the reader finds out too
+                connection.sendall(data)
+                connection.shutdown(socket.SHUT_WR)
+
+        sender = threading.Thread(target=send, daemon=True)
         sender.start()
         answer = bytearray()
         while piece := connection.recv(1 << 20):
