@@ -179,7 +179,9 @@ public final class DHTNode {
     /// Sends what there is to send and tells what there is to tell.
     private func flush() {
         sendDatagrams()
-        for event in node.takeEvents() { deliver(event) }
+        let events = node.takeEvents(now: .now)
+        sendDatagrams()
+        for event in events { deliver(event) }
         schedule(atOnce: false)
     }
 

@@ -54,7 +54,7 @@ public indirect enum Bencode: Equatable, Sendable {
         switch self {
         case .integer(let number):
             bytes.append(UInt8(ascii: "i"))
-            bytes += "\(number)".utf8
+            Bencode.append(decimal: number, to: &bytes)
             bytes.append(UInt8(ascii: "e"))
         case .string(let string): Bencode.append(string, to: &bytes)
         case .list(let elements):
@@ -71,17 +71,36 @@ public indirect enum Bencode: Equatable, Sendable {
         }
     }
 
+    private static func append(decimal number: Int64, to bytes: inout [UInt8]) {
+        if number < 0 { bytes.append(UInt8(ascii: "-")) }
+        let start = bytes.count
+        var rest = number.magnitude
+        repeat {
+            bytes.append(UInt8(ascii: "0") + UInt8(rest % 10))
+            rest /= 10
+        } while rest > 0
+        bytes[start...].reverse()
+    }
+
     private static func append(_ string: [UInt8], to bytes: inout [UInt8]) {
-        bytes += "\(string.count):".utf8
+        append(decimal: Int64(string.count), to: &bytes)
+        bytes.append(UInt8(ascii: ":"))
         bytes += string
     }
 }
 
 extension Bencode {
     /// A dictionary with its keys in the order that BEP 3 demands; members that are nil are left out.
-    public static func sorted(_ members: [String: Bencode?]) -> Bencode {
-        .dictionary(members.compactMap { key, value in value.map { Entry(key: Array(key.utf8), value: $0) } }
-            .sorted { $0.key.lexicographicallyPrecedes($1.key) })
+    public static func sorted(_ members: KeyValuePairs<String, Bencode?>) -> Bencode {
+        var entries: [Entry] = []
+        entries.reserveCapacity(members.count)
+        for (key, value) in members {
+            guard let value else { continue }
+            let entry = Entry(key: Array(key.utf8), value: value)
+            let place = entries.lastIndex { $0.key.lexicographicallyPrecedes(entry.key) }.map { $0 + 1 } ?? 0
+            entries.insert(entry, at: place)
+        }
+        return .dictionary(entries)
     }
 
     /// The member of a dictionary; nil for other values.
@@ -124,11 +143,11 @@ private struct Reader {
 
     private mutating func entries(depth: Int) throws(Bencode.ReadError) -> [Bencode.Entry] {
         var entries: [Bencode.Entry] = []
-        var seen: Set<[UInt8]> = []
         while try peek() != UInt8(ascii: "e") {
             let start = offset
             let key = try string()
-            guard seen.insert(key).inserted else { throw Bencode.ReadError(reason: .duplicateKey, offset: start) }
+            // A datagram holds too few keys for this to take long, and hashing them takes longer.
+            for entry in entries where entry.key == key { throw Bencode.ReadError(reason: .duplicateKey, offset: start) }
             entries.append(Bencode.Entry(key: key, value: try value(depth: depth + 1)))
         }
         offset += 1
@@ -146,14 +165,26 @@ private struct Reader {
     /// Canonical decimal only: no leading zeros, no plus, no minus zero; within 64 bits.
     private mutating func number(until end: UInt8) throws(Bencode.ReadError) -> Int64 {
         let start = offset
-        // 20 characters hold the smallest 64-bit number.
-        guard let stop = bytes[start..<min(start + 21, bytes.count)].firstIndex(of: end) else {
-            throw Bencode.ReadError(reason: bytes.count < start + 21 ? .truncated : .badNumber, offset: start)
+        let isNegative = offset < bytes.count && bytes[offset] == UInt8(ascii: "-")
+        if isNegative { offset += 1 }
+        let firstDigit = offset
+        // Counted below zero, where there is room for the smallest number.
+        var negated: Int64 = 0
+        while offset < bytes.count, bytes[offset] != end {
+            let digit = Int64(bytes[offset]) - 0x30
+            let (product, first) = negated.multipliedReportingOverflow(by: 10)
+            let (difference, second) = product.subtractingReportingOverflow(digit)
+            let hasLeadingZero = offset > firstDigit && bytes[firstDigit] == UInt8(ascii: "0")
+            guard (0...9).contains(digit), !first, !second, !hasLeadingZero else { throw Bencode.ReadError(reason: .badNumber, offset: start) }
+            negated = difference
+            offset += 1
         }
-        let text = String(decoding: bytes[start..<stop], as: UTF8.self)
-        guard let number = Int64(text), "\(number)" == text else { throw failure(.badNumber) }
-        offset = stop + 1
-        return number
+        guard offset < bytes.count else { throw failure(.truncated) }
+        guard offset > firstDigit, isNegative ? negated < 0 : negated > .min else {
+            throw Bencode.ReadError(reason: .badNumber, offset: start)
+        }
+        offset += 1
+        return isNegative ? negated : -negated
     }
 
     private func peek() throws(Bencode.ReadError) -> UInt8 {

@@ -12,11 +12,17 @@ public struct Contact: Hashable, Sendable {
 
     /// Reads compact node info (BEP 5): 26 bytes each. Bytes left over and contacts that nothing can be sent to are dropped.
     static func list(compact bytes: [UInt8]) -> [Contact] {
-        stride(from: 0, through: bytes.count - 26, by: 26).compactMap { start in
-            let entry = bytes[start..<start + 26]
-            let contact = Contact(id: NodeID(entry.prefix(20))!, address: SocketAddress(compact: entry.suffix(6))!)
-            return contact.address.isUsable ? contact : nil
+        var contacts: [Contact] = []
+        contacts.reserveCapacity(bytes.count / 26)
+        var start = 0
+        while start + 26 <= bytes.count {
+            let ip = bytes[start + 20..<start + 24].reduce(0) { $0 << 8 | UInt32($1) }
+            let port = UInt16(bytes[start + 24]) << 8 | UInt16(bytes[start + 25])
+            let address = SocketAddress(ip: .v4(ip), port: port)
+            if address.isUsable { contacts.append(Contact(id: NodeID(bytes[start..<start + 20])!, address: address)) }
+            start += 26
         }
+        return contacts
     }
 
     /// Compact node info; nil for IPv6, which Mainline does not have.

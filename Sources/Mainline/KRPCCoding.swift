@@ -32,23 +32,27 @@ extension KRPCMessage {
 
     /// The datagram to send.
     public var encoded: [UInt8] {
-        var members: [String: Bencode?] = [
-            "t": .string(transaction), "v": .string(KRPCMessage.version), "ip": observedAddress.map { .string($0.compact) },
-            "ro": isReadOnly ? .integer(1) : nil,
-        ]
+        var method: Bencode?
+        var arguments: Bencode?
+        var result: Bencode?
+        var failure: Bencode?
+        let kind: UInt8
         switch body {
         case .query(let id, let query):
-            members["y"] = .string(Array("q".utf8))
-            members["q"] = .string(Array(query.method.utf8))
-            members["a"] = query.arguments(id: id)
+            kind = UInt8(ascii: "q")
+            method = .string(Array(query.method.utf8))
+            arguments = query.arguments(id: id)
         case .response(let response):
-            members["y"] = .string(Array("r".utf8))
-            members["r"] = response.bencode
+            kind = UInt8(ascii: "r")
+            result = response.bencode
         case .error(let error):
-            members["y"] = .string(Array("e".utf8))
-            members["e"] = .list([.integer(error.code), .string(Array(error.text.utf8))])
+            kind = UInt8(ascii: "e")
+            failure = .list([.integer(error.code), .string(Array(error.text.utf8))])
         }
-        return Bencode.sorted(members).encoded
+        return Bencode.sorted([
+            "a": arguments, "e": failure, "ip": observedAddress.map { .string($0.compact) }, "q": method, "r": result,
+            "ro": isReadOnly ? .integer(1) : nil, "t": .string(transaction), "v": .string(KRPCMessage.version), "y": .string([kind]),
+        ]).encoded
     }
 }
 
@@ -64,26 +68,23 @@ extension KRPCQuery {
     }
 
     func arguments(id: NodeID) -> Bencode {
-        var members: [String: Bencode?] = ["id": .string(id.bytes)]
+        let id = Bencode.string(id.bytes)
         switch self {
-        case .ping, .invalid, .other(nil): break
-        case .findNode(let target), .other(let target?): members["target"] = .string(target.bytes)
+        case .ping, .invalid, .other(nil): return .sorted(["id": id])
+        case .findNode(let target), .other(let target?): return .sorted(["id": id, "target": .string(target.bytes)])
         case .get(let target, let sequence):
-            members["target"] = .string(target.bytes)
-            members["seq"] = sequence.map { .integer($0) }
+            return .sorted(["id": id, "seq": sequence.map { .integer($0) }, "target": .string(target.bytes)])
         case .put(let token, let put):
-            members["token"] = .string(token)
             // The mainline library sends a target and may want one; libtorrent does not mind (spec/pkarr-wire.md, 3.1).
-            members["target"] = .string(put.target.bytes)
-            members["v"] = (try? Bencode(put.encodedValue)) ?? .string([])
-            guard case .mutable(let item, let cas) = put else { break }
-            members["k"] = .string(item.key.bytes)
-            members["seq"] = .integer(item.sequence)
-            members["sig"] = .string(item.signature)
-            members["salt"] = item.salt.isEmpty ? nil : .string(item.salt)
-            members["cas"] = cas.map { .integer($0) }
+            let target = Bencode.string(put.target.bytes), value = try? Bencode(put.encodedValue)
+            guard case .mutable(let item, let cas) = put else {
+                return .sorted(["id": id, "target": target, "token": .string(token), "v": value])
+            }
+            return .sorted([
+                "cas": cas.map { .integer($0) }, "id": id, "k": .string(item.key.bytes), "salt": item.salt.isEmpty ? nil : .string(item.salt),
+                "seq": .integer(item.sequence), "sig": .string(item.signature), "target": target, "token": .string(token), "v": value,
+            ])
         }
-        return .sorted(members)
     }
 
     init(method: [UInt8], _ arguments: Bencode) {

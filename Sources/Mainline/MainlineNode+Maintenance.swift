@@ -14,12 +14,8 @@ extension MainlineNode {
 
     /// Looks for nodes around our own id, and at the same time around a random one, so that far buckets stay filled too.
     private func refresh(now: Instant) {
-        if table.isEmpty {
-            maintenance.nextRefresh = now + maintenance.retry
-            maintenance.retry = min(maintenance.retry * 2, Maintenance.interval)
-        } else {
-            maintenance.nextRefresh = now + Maintenance.refreshInterval
-        }
+        maintenance.nextRefresh = now + maintenance.pause
+        maintenance.pause = min(maintenance.pause * 2, table.isEmpty ? Maintenance.interval : Maintenance.refreshInterval)
         guard !table.isEmpty || !bootstraps.isEmpty else { return }
         maintenance.refreshes = 2
         _ = start(Operation(.refresh, target: id, now: now), now: now)

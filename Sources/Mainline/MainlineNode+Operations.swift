@@ -13,18 +13,34 @@ extension MainlineNode {
         proceed(id, now: now)
     }
 
-    /// Asks whom it is time to ask, and ends the look-up when nothing more is to come.
-    func proceed(_ id: OperationID, now: Instant) {
+    /// Asks whom it is time to ask.
+    private func ask(for id: OperationID, now: Instant) {
         guard let operation = operations[id], operation.isLookingUp else { return }
         let query = operation.query
         for destination in operations[id]!.lookup.takeQueries() {
             send(query, to: destination, for: .lookup(id), now: now)
         }
-        let lookup = operations[id]!.lookup
+    }
+
+    /// Asks whom it is time to ask, and ends the look-up when nothing more is to come.
+    func proceed(_ id: OperationID, now: Instant) {
+        ask(for: id, now: now)
+        guard let operation = operations[id], operation.isLookingUp else { return }
+        let lookup = operation.lookup
         if lookup.isFinished {
             if lookup.queries > 0 || !isAwaitingBootstraps { finishLookup(id, .complete, now: now) }
         } else if lookup.isExhausted {
             finishLookup(id, .limited, now: now)
+        }
+    }
+
+    /// Checks the items in the answers that have come, and goes on with their look-ups.
+    func checkAnswers(now: Instant) {
+        while !unchecked.isEmpty {
+            let answers = unchecked
+            unchecked = []
+            for (id, response, contact) in answers { take(itemIn: response, by: contact, for: id) }
+            for id in Set(answers.map(\.operation)) { proceed(id, now: now) }
         }
     }
 
@@ -47,8 +63,8 @@ extension MainlineNode {
         case .lookup(let id):
             guard operations[id] != nil else { return }
             operations[id]!.lookup.answered(transaction.destination, by: contact, token: response.token, naming: response.nodes ?? [])
-            take(itemIn: response, by: contact, for: id)
-            proceed(id, now: now)
+            ask(for: id, now: now)
+            unchecked.append((id, response, contact))
         case .put(let id): endPut(id, transaction.destination, .stored)
         case .ping: break
         }
@@ -68,6 +84,7 @@ extension MainlineNode {
     }
 
     func expireTransactions(now: Instant) {
+        checkAnswers(now: now)
         let (stalled, failed) = transactions.expire(now: now)
         for transaction in stalled {
             guard case .lookup(let id) = transaction.purpose else { continue }
@@ -128,7 +145,7 @@ extension MainlineNode {
     private func take(itemIn response: KRPCResponse, by contact: Contact, for id: OperationID) {
         guard let operation = operations[id] else { return }
         var holding = LookupOutcome.Answer.Holding.nothing
-        switch response.mutableItem(for: operation.lookup.target) {
+        switch response.mutableItem(for: operation.lookup.target, verified: operation.newest) {
         case .success(let item):
             holding = .item(sequence: item.sequence)
             note(item, from: contact, for: id)

@@ -50,6 +50,8 @@ public final class MainlineNode {
     var isAwaitingBootstraps: Bool
     var transactions = Transactions()
     var operations: [OperationID: Operation] = [:]
+    /// Answers whose items have not been checked. That takes longer than all else, so what the answers lead to is sent first.
+    var unchecked: [(operation: OperationID, response: KRPCResponse, contact: Contact)] = []
     var waiting: [(id: OperationID, operation: Operation)] = []
     private var lastOperation: UInt64 = 0
     var tokens: Tokens
@@ -96,6 +98,7 @@ public final class MainlineNode {
 
     /// Ends an operation at once; its outcome so far is an event.
     public func cancel(_ id: OperationID) {
+        unchecked.removeAll { $0.operation == id }
         if let index = waiting.firstIndex(where: { $0.id == id }) {
             report(id, waiting.remove(at: index).operation, .cancelled)
         } else if let operation = operations.removeValue(forKey: id) {
@@ -156,8 +159,10 @@ public final class MainlineNode {
         return datagrams
     }
 
-    /// Takes what has happened, in order.
-    public func takeEvents() -> [Event] {
+    /// Takes what has happened, in order. Checking what has come may lead to more datagrams: send those of before first, and ask for
+    /// them again afterwards.
+    public func takeEvents(now: Instant) -> [Event] {
+        checkAnswers(now: now)
         defer { events.removeAll(keepingCapacity: true) }
         return events
     }

@@ -6,14 +6,15 @@ struct Maintenance {
     static let interval = Duration.seconds(60)
     /// How often nodes near to us and near to a random place are looked for (BEP 5 refreshes a bucket after 15 minutes).
     static let refreshInterval = Duration.seconds(900)
-    /// While nobody has answered, joining is tried again after this time, doubled each time up to ``interval``.
-    static let firstRetry = Duration.seconds(2)
+    /// A young node looks more often, twice as long after each time: those who join a new network together don't find each other at
+    /// once, and nobody may be there yet.
+    static let firstPause = Duration.seconds(2)
     /// Pings under way at the same time.
     static let mostPings = 64
 
     var nextCheck: Instant
     var nextRefresh: Instant
-    var retry = Maintenance.firstRetry
+    var pause = Maintenance.firstPause
     /// Look-ups for the table that are under way.
     var refreshes = 0
     /// What others have last seen as our address, by their own (BEP 42).
@@ -33,7 +34,7 @@ struct Maintenance {
 
     mutating func hasToJoin(now: Instant) {
         nextRefresh = min(nextRefresh, now)
-        retry = Maintenance.firstRetry
+        pause = Maintenance.firstPause
     }
 
     /// The address that most voters agree on, if there are enough of them.

@@ -71,7 +71,7 @@ struct RoutingTable {
     /// One address is one node, and outside local networks so is one IP address, or somebody could fill the table from a single one.
     private mutating func makeRoom(at address: SocketAddress) {
         let wholeIP = !address.ip.isLocalNetwork
-        for index in buckets.indices {
+        for index in buckets.indices where !buckets[index].isEmpty {
             buckets[index].removeAll { $0.contact.address == address || wholeIP && $0.contact.address.ip == address.ip }
         }
     }

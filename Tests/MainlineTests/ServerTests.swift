@@ -21,7 +21,8 @@ private final class Conversation {
 
     func ask(_ method: String, _ arguments: [String: Bencode?], transaction: [UInt8] = [1, 2, 3, 4]) -> KRPCMessage? {
         ask(.sorted([
-            "a": .sorted(arguments.merging(["id": .string(id.bytes)]) { $1 }), "q": .string(Array(method.utf8)), "ro": .integer(1),
+            "a": .dictionary(arguments.merging(["id": .string(id.bytes)]) { $1 }
+                .compactMap { name, value in value.map { Bencode.Entry(key: Array(name.utf8), value: $0) } }), "q": .string(Array(method.utf8)), "ro": .integer(1),
             "t": .string(transaction), "y": .string([UInt8(ascii: "q")]),
         ]), transaction: transaction)
     }

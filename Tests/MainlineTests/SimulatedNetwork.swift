@@ -47,7 +47,7 @@ final class SimulatedNetwork {
     static func healthy(_ count: Int) -> SimulatedNetwork {
         let network = SimulatedNetwork()
         for number in 0..<count { network.addNode(number, bootstrap: number == 0 ? [] : [place(0)]) }
-        network.run(for: .seconds(10))
+        network.run(for: .seconds(15))
         return network
     }
 
@@ -97,8 +97,8 @@ final class SimulatedNetwork {
     func collect(_ place: SocketAddress) {
         guard let node = nodes[place] else { return }
         defer { deadlines[place] = node.nextDeadline }
+        events[place, default: []] += node.takeEvents(now: now)
         for datagram in node.takeDatagrams() { launch(datagram.bytes, from: place, to: datagram.destination) }
-        events[place, default: []] += node.takeEvents()
     }
 }
 
