@@ -144,7 +144,7 @@ extension KRPCResponse {
         guard let id = NodeID(member: result["id"]) else { return nil }
         self.init(id: id)
         nodes = result["nodes"]?.stringValue.map { Contact.list(compact: $0) }
-        token = result["token"]?.stringValue
+        token = result["token"]?.stringValue.flatMap { $0.count <= KRPCResponse.longestToken ? $0 : nil }
         encodedValue = result["v"]?.encoded
         key = result["k"]?.stringValue
         sequence = result["seq"]?.integerValue

@@ -64,6 +64,9 @@ public struct KRPCResponse: Equatable, Sendable {
 
     public init(id: NodeID) { self.id = id }
 
+    /// Longer tokens are not sent back; those in use have 4 to 20 bytes.
+    static let longestToken = 128
+
     /// The mutable item in the answer, checked in every way: it belongs to the target, has an allowed size and a valid signature.
     ///
     /// - Parameter verified: An item of this target that has been checked already. Most nodes send the same one, and a signature is by

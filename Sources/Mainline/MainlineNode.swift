@@ -3,7 +3,7 @@ import Platform
 
 /// A node of the Mainline DHT (BEP 5, 42, 43, 44) without a socket and without a clock.
 ///
-/// Datagrams and moments go in; datagrams to send and events come out (``takeDatagrams()``, ``takeEvents()``), and ``nextDeadline``
+/// Datagrams and moments go in; datagrams to send and events come out (``takeDatagrams()``, ``takeEvents(now:)``), and ``nextDeadline``
 /// says when to call ``advance(to:)`` if nothing else happens. As a client it asks and never answers; as a server it also answers
 /// and keeps items for others.
 public final class MainlineNode {
