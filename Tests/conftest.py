@@ -4,6 +4,7 @@ KEYHOLE_BIN names the folder with the built commands; without it the debug build
 """
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -17,6 +18,11 @@ BIN = Path(os.environ.get("KEYHOLE_BIN") or ROOT / ".build" / "debug").resolve()
 COMMANDS = sorted(path.name for path in (ROOT / "Sources").iterdir() if path.name.islower())
 # Long enough for a loaded machine: a test that waits this long has failed, it does not decide anything by the clock.
 PATIENCE = int(os.environ.get("PATIENCE", 60))
+
+
+# Under nohup SIGHUP is ignored, and so it would be in whatever is started here. What is handled is not handed down.
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 class Finished:
