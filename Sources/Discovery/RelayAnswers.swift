@@ -3,7 +3,7 @@ import HTTPClient
 import Pkarr
 
 /// What a relay's answer to a PUT means, of any relay version (spec/pkarr-wire.md, 2.1 and 2.6).
-public enum PutVerdict: Equatable {
+public enum PutVerdict: Equatable, Sendable {
     /// With the number of DHT nodes that have it, which relays tell since 1.0.
     case stored(nodes: Int?)
     /// 409, 412 or 428: the relay has, or its DHT has, something else; or just another packet of this key under way.
@@ -27,7 +27,7 @@ public enum PutVerdict: Equatable {
 }
 
 /// What a relay's answer to a GET means (spec/pkarr-wire.md, 2.2, 2.4 and 2.6).
-public enum GetVerdict: Equatable {
+public enum GetVerdict: Equatable, Sendable {
     case packet(SignedPacket)
     /// Nobody has one. The sequence is that of an item in the DHT that is no packet, if the relay tells of one.
     case notFound(invalidSequence: UInt64?)

@@ -2,14 +2,16 @@ import Glibc
 
 /// Dates of HTTP headers (RFC 9110, 5.6.7): whole seconds, always in GMT.
 public enum HTTPDate {
+    /// 9999-12-31 23:59:59.
+    private static let lastSecond: UInt64 = 253_402_300_799
     private static let format = "%a, %d %b %Y %H:%M:%S GMT"
 
     /// - Parameter microseconds: Since 1970; what is less than a second is cut off.
     public static func text(microseconds: UInt64) -> String {
-        var seconds = time_t(microseconds / 1_000_000)
+        // A timestamp may be far outside the calendar; the format has four digits for the year.
+        var seconds = time_t(min(microseconds / 1_000_000, lastSecond))
         var parts = tm()
-        // Fails only for years that don't fit an Int32.
-        guard gmtime_r(&seconds, &parts) != nil else { return "Fri, 31 Dec 9999 23:59:59 GMT" }
+        gmtime_r(&seconds, &parts)
         return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
             strftime(buffer.baseAddress!, 64, format, &parts)
             return String(cString: buffer.baseAddress!)

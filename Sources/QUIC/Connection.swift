@@ -32,6 +32,7 @@ public final class Connection {
     var sendList: [Stream] = []
     /// Streams and facts that handlers have yet to hear of.
     var readyStreams: [Stream] = []
+    private var readyRound: [Stream] = []
     var openedStreams: [Stream] = []
     var pendingEstablished = false
     var pendingStreamsAllowed = false
@@ -213,14 +214,18 @@ public final class Connection {
             pendingMoved = false
             handler?.connectionMoved(self)
         }
-        let opened = openedStreams
-        openedStreams.removeAll()
-        for stream in opened { handler?.connection(self, opened: stream) }
-        let ready = readyStreams
-        readyStreams.removeAll(keepingCapacity: true)
-        for stream in ready {
-            stream.isInReadyList = false
-            stream.deliver()
+        if !openedStreams.isEmpty {
+            let opened = openedStreams
+            openedStreams = []
+            for stream in opened { handler?.connection(self, opened: stream) }
+        }
+        while !readyStreams.isEmpty {
+            swap(&readyStreams, &readyRound)
+            for stream in readyRound {
+                stream.isInReadyList = false
+                stream.deliver()
+            }
+            readyRound.removeAll(keepingCapacity: true)
         }
         if pendingStreamsAllowed {
             pendingStreamsAllowed = false

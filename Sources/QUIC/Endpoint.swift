@@ -39,6 +39,9 @@ public final class Endpoint {
     private var deadlines = DeadlineHeap()
     private var sendList: [Connection] = []
     private var readyList: [Connection] = []
+    /// The lists being worked off; kept, so that no round allocates.
+    private var sendRound: [Connection] = []
+    private var readyRound: [Connection] = []
     /// Datagrams that belong to no connection: Retry, version negotiation, resets, closes.
     var answers: [(bytes: [UInt8], path: NetworkPath)] = []
     private let buffer = PacketBuffer()
@@ -128,9 +131,9 @@ public final class Endpoint {
         answers.removeAll(keepingCapacity: true)
         var isFull = false
         while !isFull, !sendList.isEmpty {
-            let round = sendList
-            sendList.removeAll(keepingCapacity: true)
-            for (index, connection) in round.enumerated() {
+            swap(&sendList, &sendRound)
+            defer { sendRound.removeAll(keepingCapacity: true) }
+            for (index, connection) in sendRound.enumerated() {
                 connection.isInSendList = false
                 guard !connection.isClosed else { continue }
                 switch connection.write(buffer, to: sink, now: now) {
@@ -139,7 +142,7 @@ public final class Endpoint {
                 case .full:
                     isFull = true
                     wantsToSend(connection)
-                    for rest in round[(index + 1)...] { rest.isInSendList = false; wantsToSend(rest) }
+                    for rest in sendRound[(index + 1)...] { rest.isInSendList = false; wantsToSend(rest) }
                 case .failed(let status): fail(connection, status, now: now)
                 }
                 if !connection.isClosed { deadlines.update(connection, to: Instant(nanoseconds: keyhole_quic_expiry(connection.handle))) }
@@ -152,9 +155,9 @@ public final class Endpoint {
 
     private func deliver() {
         while !readyList.isEmpty {
-            let round = readyList
-            readyList.removeAll(keepingCapacity: true)
-            for connection in round { if !connection.isClosed { connection.deliver() } }
+            swap(&readyList, &readyRound)
+            for connection in readyRound where !connection.isClosed { connection.deliver() }
+            readyRound.removeAll(keepingCapacity: true)
         }
     }
 

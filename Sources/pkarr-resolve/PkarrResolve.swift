@@ -29,9 +29,10 @@ struct PkarrResolve: ToolkitCommand {
     @OptionGroup var common: CommonOptions
 
     @Argument(help: ArgumentHelp("Whose packet to find.", valueName: "KEY"))
-    var keys: [PublicKey]
+    var keys: [PublicKey] = []
 
     func validate() throws {
+        if keys.isEmpty { throw ValidationError("give at least one KEY") }
         if let watch, watch.duration < .seconds(1) { throw ValidationError("--watch has to be at least 1s") }
     }
 

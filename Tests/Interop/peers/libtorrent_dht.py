@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""A Mainline DHT of real libtorrent sessions on 127.0.0.1, driven by JSON lines.
+
+    libtorrent_dht.py [--nodes 12] [--bootstrap HOST:PORT]
+
+Prints {"nodes": ["127.0.0.1:PORT", ...]} when every node knows others, then answers each line on standard input with one on
+standard output, until end of input:
+
+    {"get": KEY_HEX, "node": 3}                   -> {"seq", "value", "signature", "first_ms", "ms"}, or {"seq": null}
+    {"put": SEED_HEX, "value": HEX, "node": 0}    -> {"stored", "seq"}: libtorrent signs with the sequence it has seen plus one
+
+With --bootstrap the nodes join a network that is there already.
+"""
+import argparse
+import hashlib
+import json
+import sys
+import time
+
+import libtorrent as lt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+# Longest wait for one answer. It decides nothing: who waits so long has failed.
+PATIENCE = 60
+
+SETTINGS = {
+    "listen_interfaces": "127.0.0.1:0",
+    "enable_dht": True,
+    "enable_lsd": False,
+    "enable_upnp": False,
+    "enable_natpmp": False,
+    "dht_bootstrap_nodes": "",               # never the public network
+    # All nodes share one address, which libtorrent takes for an attack unless told.
+    "dht_restrict_routing_ips": False,
+    "dht_restrict_search_ips": False,
+    "dht_prefer_verified_node_ids": False,
+    "dht_enforce_node_id": False,
+    "dht_ignore_dark_internet": False,
+    "dht_block_ratelimit": 1_000_000,
+    "dht_upload_rate_limit": 100_000_000,
+    "allow_multiple_connections_per_ip": True,
+    "alert_mask": lt.alert.category_t.dht_notification,
+}
+
+
+class Node:
+    def __init__(self):
+        self.session = lt.session(SETTINGS)
+        self.port = next(port for port in self.until(self.session.listen_port))
+
+    @staticmethod
+    def until(ask, pause=0.01):
+        """Yields what `ask` says once it says something."""
+        end = time.monotonic() + PATIENCE
+        while not (answer := ask()):
+            if time.monotonic() > end:
+                sys.exit("libtorrent_dht: a node did not get ready")
+            time.sleep(pause)
+        yield answer
+
+    def alerts(self):
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            self.session.wait_for_alert(1000)
+            yield from self.session.pop_alerts()
+
+    def known(self):
+        self.session.post_dht_stats()
+        for alert in self.alerts():
+            if isinstance(alert, lt.dht_stats_alert):
+                return sum(bucket["num_nodes"] for bucket in alert.routing_table)
+        return 0
+
+    def get(self, key):
+        self.session.pop_alerts()
+        start = time.perf_counter()
+        self.session.dht_get_mutable_item(key, b"")
+        best = {"seq": None}
+        for alert in self.alerts():
+            if not isinstance(alert, lt.dht_mutable_item_alert) or bytes(alert.key) != key:
+                continue
+            elapsed = (time.perf_counter() - start) * 1000
+            value = alert.item.get("v", alert.item.get(b"v")) if isinstance(alert.item, dict) else alert.item
+            if isinstance(value, (bytes, str)) and (best["seq"] is None or alert.seq >= best["seq"]):
+                value = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else bytes(value)
+                best |= {"seq": alert.seq, "value": value.hex(), "signature": bytes(alert.signature).hex()}
+                best.setdefault("first_ms", elapsed)
+            # The look-up has come to its end.
+            if alert.authoritative:
+                return best | {"ms": elapsed}
+        return best
+
+    def put(self, seed, value):
+        self.session.pop_alerts()
+        # libtorrent's secret key is the expanded one (RFC 8032, 5.1.5).
+        expanded = bytearray(hashlib.sha512(seed).digest())
+        expanded[0] &= 248
+        expanded[31] = expanded[31] & 63 | 64
+        key = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes(
+            serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+        self.session.dht_put_mutable_item(bytes(expanded), key, value, b"")
+        for alert in self.alerts():
+            if isinstance(alert, lt.dht_put_alert) and bytes(alert.public_key) == key:
+                return {"stored": alert.num_success, "seq": alert.seq}
+        return {"stored": 0}
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--nodes", type=int, default=12)
+    arguments.add_argument("--bootstrap")
+    arguments = arguments.parse_args()
+
+    nodes = [Node() for _ in range(arguments.nodes)]
+    if arguments.bootstrap:
+        host, port = arguments.bootstrap.rsplit(":", 1)
+        entrances = [(host, int(port))]
+    else:
+        entrances = [("127.0.0.1", node.port) for node in nodes[:3]]
+    for index, node in enumerate(nodes):
+        # Neighbours in a ring spare libtorrent the minutes it takes to find out by itself.
+        neighbours = [("127.0.0.1", nodes[index - step].port) for step in range(1, min(12, len(nodes)))]
+        for entrance in entrances + neighbours:
+            if entrance[1] != node.port:
+                node.session.add_dht_node(entrance)
+    wanted = min(8, len(nodes) - 1) if not arguments.bootstrap else 1
+    for node in nodes:
+        next(Node.until(lambda: node.known() >= wanted, pause=0.1))
+    print(json.dumps({"nodes": [f"127.0.0.1:{node.port}" for node in nodes]}), flush=True)
+
+    for line in sys.stdin:
+        order = json.loads(line)
+        node = nodes[order.get("node", 0)]
+        if "get" in order:
+            answer = node.get(bytes.fromhex(order["get"]))
+        else:
+            answer = node.put(bytes.fromhex(order["put"]), bytes.fromhex(order["value"]))
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()

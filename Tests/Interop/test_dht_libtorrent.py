@@ -1,0 +1,158 @@
+"""The DHT against real libtorrent nodes: what one side stores the other finds, byte for byte."""
+import base64
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import PATIENCE, lines
+
+PEER = Path(__file__).parent / "peers" / "libtorrent_dht.py"
+RECORDS = {"records": [{"name": "@", "type": "A", "ttl": 300, "address": "203.0.113.7"},
+                       {"name": "_iroh", "type": "TXT", "ttl": 30, "strings": ["relay=https://relay.example/"]}]}
+
+
+class Network:
+    """A libtorrent_dht.py process."""
+
+    def __init__(self, *arguments):
+        self.process = subprocess.Popen(
+            [sys.executable, PEER, *map(str, arguments)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.nodes = self.read()["nodes"]
+
+    def read(self):
+        line = self.process.stdout.readline()
+        assert line, "the libtorrent network has ended"
+        return json.loads(line)
+
+    def order(self, **order):
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        return self.read()
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(PATIENCE)
+        self.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def network():
+    network = Network("--nodes", 24)
+    yield network
+    network.close()
+
+
+@pytest.fixture
+def key(run, tmp_path):
+    path = tmp_path / "secret"
+    run("pkarr-build", "--generate-key", path)
+    return path
+
+
+def build(run, key, timestamp, records=RECORDS):
+    done = run("pkarr-build", "--key", key, "--at", timestamp, input=lines(records))
+    assert done.status == 0, done.err
+    return done.objects[0]
+
+
+def parts(packet):
+    """Signature and DNS message of a packet line, in hexadecimal."""
+    payload = base64.b64decode(packet["payload"])
+    return payload[:64].hex(), payload[72:].hex()
+
+
+def public_key_hex(key):
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(key.read_text().strip())).public_key().public_bytes(
+        serialization.Encoding.Raw, serialization.PublicFormat.Raw).hex()
+
+
+def on_dht(*bootstraps):
+    return ["--no-relays", *(word for node in bootstraps for word in ("--bootstrap", node))]
+
+
+def test_what_pkarr_publish_stores_libtorrent_finds_byte_for_byte(run, network, key):
+    packet = build(run, key, 1764000000000000)
+    done = run("pkarr-publish", *on_dht(network.nodes[3]), input=lines(packet))
+    assert done.status == 0, done.err
+    signature, message = parts(packet)
+    for node in (0, 7, 23):
+        found = network.order(get=public_key_hex(key), node=node)
+        assert (found["seq"], found["signature"], found["value"]) == (1764000000000000, signature, message)
+
+
+def test_what_libtorrent_stores_pkarr_resolve_finds_byte_for_byte(run, network, key):
+    packet = build(run, key, 1764000000000000)
+    _, message = parts(packet)
+    stored = network.order(put=key.read_text().strip(), value=message, node=5)
+    assert stored["stored"] > 0
+    done = run("pkarr-resolve", *on_dht(network.nodes[11]), packet["public_key"])
+    assert done.status == 0, done.err
+    found = done.objects[0]
+    assert found["public_key"] == packet["public_key"] and found["timestamp"] == stored["seq"]
+    assert parts(found)[1] == message
+
+
+def test_libtorrent_and_pkarr_publish_take_turns(run, network, key):
+    """libtorrent's put counts on from our timestamp, and ours replaces libtorrent's in turn."""
+    first = build(run, key, 1764000000000000)
+    run("pkarr-publish", *on_dht(network.nodes[0]), input=lines(first))
+    second = network.order(put=key.read_text().strip(), value=parts(first)[1], node=9)
+    assert second["seq"] == 1764000000000001
+    third = build(run, key, 1764000000000002)
+    run("pkarr-publish", *on_dht(network.nodes[0]), input=lines(third))
+    done = run("pkarr-resolve", *on_dht(network.nodes[20]), third["public_key"])
+    assert [packet["timestamp"] for packet in done.objects] == [1764000000000002]
+    assert network.order(get=public_key_hex(key), node=13)["seq"] == 1764000000000002
+
+
+def test_an_older_packet_is_not_stored_over_a_newer_one(run, network, key):
+    newer, older = build(run, key, 1764000000000009), build(run, key, 1764000000000001)
+    run("pkarr-publish", *on_dht(network.nodes[0]), input=lines(newer))
+    done = run("pkarr-publish", *on_dht(network.nodes[8]), input=lines(older))
+    assert done.objects, done.err
+    assert network.order(get=public_key_hex(key), node=2)["seq"] == 1764000000000009
+
+
+def test_996_bytes_are_stored_by_libtorrent_and_997_are_not(run, network, key):
+    """libtorrent counts the bencoded value: 1000 bytes are 996 of DNS message."""
+    def packet(size):
+        probe = {"records": [{"name": "@", "type": "TXT", "ttl": 1, "strings": ["x" * 200] * 4 + ["x"]}]}
+        base = len(parts(build(run, key, 1, probe))[1]) // 2
+        probe["records"][0]["strings"][-1] = "x" * (1 + size - base)
+        return build(run, key, 1764000000000000 + size, probe)
+
+    largest = packet(996)
+    assert run("pkarr-publish", *on_dht(network.nodes[1]), input=lines(largest)).status == 0
+    assert network.order(get=public_key_hex(key), node=4)["value"] == parts(largest)[1]
+    refused = run("pkarr-publish", *on_dht(network.nodes[1]), input=lines(packet(997)))
+    assert refused.status != 0
+    assert network.order(get=public_key_hex(key), node=4)["seq"] == 1764000000000996
+
+
+def test_pkarr_serve_answers_libtorrents_put_and_get(run, service, key):
+    """In a network of pkarr-serve nodes which two libtorrent nodes join: one puts, the other gets."""
+    first = service("pkarr-serve", "--dht-bind", "127.0.0.1:0", "--http", "127.0.0.1:0").next()["dht"]
+    others = [service("pkarr-serve", "--dht-bind", "127.0.0.1:0", "--http", "127.0.0.1:0", "--bootstrap", first).next()["dht"]
+              for _ in range(3)]
+    packet = build(run, key, 1764000000000000)
+    signature, message = parts(packet)
+    # Both stay to the end: libtorrent waits long for a node that has gone.
+    publisher, reader = Network("--nodes", 1, "--bootstrap", first), Network("--nodes", 1, "--bootstrap", others[1])
+    try:
+        stored = publisher.order(put=key.read_text().strip(), value=message)
+        assert stored["stored"] > 0
+        done = run("pkarr-resolve", *on_dht(*others), packet["public_key"])
+        assert done.status == 0, done.err
+        assert parts(done.objects[0])[1] == message
+
+        assert run("pkarr-publish", *on_dht(others[0]), input=lines(packet)).status == 0
+        found = reader.order(get=public_key_hex(key))
+        assert (found["seq"], found["signature"], found["value"]) == (1764000000000000, signature, message)
+    finally:
+        publisher.close()
+        reader.close()
