@@ -46,8 +46,9 @@ public final class DHTNode {
         case put(completion: (PutOutcome) -> Void)
     }
 
-    /// Datagrams taken in one round of the loop, so that other work gets its turn in a flood.
-    private static let mostDatagramsAtOnce = 64
+    /// Datagrams taken before what they bring is checked and told, and other work gets its turn: as many answers as a look-up on a
+    /// local network has under way.
+    private static let mostDatagramsAtOnce = 8
     /// Addresses taken of one bootstrap name.
     private static let mostAddressesPerName = 8
 
@@ -166,8 +167,9 @@ public final class DHTNode {
             // An error here is an earlier datagram's (ECONNREFUSED); the node's time-out deals with that.
             guard socket >= 0, let received = try? Sockets.receiveDatagram(socket, capacity: MainlineNode.largestDatagram + 1) else { break }
             node.receive(received.bytes, from: received.source, now: .now)
-            flush()
+            sendDatagrams()
         }
+        flush()
     }
 
     private func tick() {

@@ -2,7 +2,8 @@ import Platform
 
 /// One iterative look-up: asks the closest nodes it knows for closer ones until the closest have answered or are dead.
 ///
-/// All fresh nodes among the ``width`` closest are asked at once, as the mainline library does. A node that takes longer than nodes
+/// All fresh nodes among the ``width`` closest are asked at once, as the mainline library does, unless the network is so fast that
+/// answers come before the last query is out. A node that takes longer than nodes
 /// of this network usually do no longer holds the others up (``stalled(_:)``), so a dead node costs a few round trips, not a
 /// time-out. Every list is bounded, so that a crowd of invented nodes can neither fill memory nor keep a look-up going.
 struct Lookup {
@@ -70,16 +71,20 @@ struct Lookup {
     }
 
     /// Takes the nodes that have not been asked yet and are worth asking; they count as asked.
-    mutating func takeQueries() -> [Destination] {
+    ///
+    /// - Parameter limit: Nodes that may owe an answer at the same time.
+    mutating func takeQueries(limit: Int) -> [Destination] {
         var destinations: [Destination] = []
+        var room = limit - candidates.count { $0.state == .asked }
         for address in bootstraps.keys where bootstraps[address]!.state == .fresh && queries < Lookup.mostQueries {
             bootstraps[address]!.state = .asked
             bootstraps[address]!.attempts += 1
             queries += 1
             destinations.append(Destination(address: address, id: nil))
         }
-        for index in window where candidates[index].state == .fresh && queries < Lookup.mostQueries {
+        for index in window where candidates[index].state == .fresh && queries < Lookup.mostQueries && room > 0 {
             candidates[index].state = .asked
+            room -= 1
             queries += 1
             destinations.append(Destination(address: candidates[index].contact.address, id: candidates[index].contact.id))
         }

@@ -17,7 +17,7 @@ extension MainlineNode {
     private func ask(for id: OperationID, now: Instant) {
         guard let operation = operations[id], operation.isLookingUp else { return }
         let query = operation.query
-        for destination in operations[id]!.lookup.takeQueries() {
+        for destination in operations[id]!.lookup.takeQueries(limit: transactions.roundTrips.concurrency) {
             send(query, to: destination, for: .lookup(id), now: now)
         }
     }

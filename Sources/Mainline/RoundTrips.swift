@@ -25,6 +25,14 @@ struct RoundTrips {
         samples += 1
     }
 
+    /// How many nodes a look-up asks at once: all that matter where answers take their time. On a local network it is the processor
+    /// that takes time, and what is asked beyond the closest only delays their answers.
+    var concurrency: Int { samples > 0 && smoothed < RoundTrips.localNetwork ? RoundTrips.localConcurrency : Lookup.width }
+
+    private static let localNetwork = Duration.milliseconds(5)
+    /// BEP 5's K, which is also where libtorrent ends a look-up.
+    private static let localConcurrency = 8
+
     /// When a look-up stops waiting for a node and goes on with the next one. A late answer is still welcome.
     var patience: Duration {
         guard samples >= RoundTrips.samplesNeeded else { return RoundTrips.longestPatience }

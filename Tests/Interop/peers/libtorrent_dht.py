@@ -7,6 +7,7 @@ Prints {"nodes": ["127.0.0.1:PORT", ...]} when every node knows others, then ans
 standard output, until end of input:
 
     {"get": KEY_HEX, "node": 3}                   -> {"seq", "value", "signature", "first_ms", "ms"}, or {"seq": null}
+    {"newcomer": KEY_HEX, "node": 3}              -> the same, asked by a new read-only node that knows only that one
     {"put": SEED_HEX, "value": HEX, "node": 0}    -> {"stored", "seq"}: libtorrent signs with the sequence it has seen plus one
 
 With --bootstrap the nodes join a network that is there already.
@@ -45,8 +46,8 @@ SETTINGS = {
 
 
 class Node:
-    def __init__(self):
-        self.session = lt.session(SETTINGS)
+    def __init__(self, **settings):
+        self.session = lt.session(SETTINGS | settings)
         self.port = next(port for port in self.until(self.session.listen_port))
 
     @staticmethod
@@ -91,6 +92,16 @@ class Node:
                 return best | {"ms": elapsed}
         return best
 
+    def enter(self, entrance, key):
+        """Finds an item from nothing but one address: asks until the answer has it, for libtorrent does not wait to know somebody."""
+        start = time.perf_counter()
+        self.session.add_dht_node(entrance)
+        while time.perf_counter() - start < PATIENCE:
+            answer = self.get(key)
+            if answer["seq"]:
+                return answer | {"ms": (time.perf_counter() - start) * 1000}
+        return {"seq": None}
+
     def put(self, seed, value):
         self.session.pop_alerts()
         # libtorrent's secret key is the expanded one (RFC 8032, 5.1.5).
@@ -134,6 +145,8 @@ def main():
         node = nodes[order.get("node", 0)]
         if "get" in order:
             answer = node.get(bytes.fromhex(order["get"]))
+        elif "newcomer" in order:
+            answer = Node(dht_read_only=True).enter(("127.0.0.1", node.port), bytes.fromhex(order["newcomer"]))
         else:
             answer = node.put(bytes.fromhex(order["put"]), bytes.fromhex(order["value"]))
         print(json.dumps(answer), flush=True)
