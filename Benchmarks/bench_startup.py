@@ -11,7 +11,7 @@ STARTS = 10
 ROUNDS = 20
 LIMIT_MS, LIMIT_MB = 5, 12
 # Shown, not judged.
-COMPARED = ("jq", "pkarr-resolve, a relay")
+COMPARED = ("jq", "pkarr-resolve, a relay", "quic-dial, an endpoint")
 # The discard port, where nothing listens.
 NOBODY = "http://127.0.0.1:9"
 
@@ -40,10 +40,10 @@ def measure(results):
             "iroh-txt decode, a packet": (packet, 0, BIN / "iroh-txt", "decode"),
             "pkarr-build, records": (records, 0, BIN / "pkarr-build", "--key", key),
             "pkarr-build, records and a packet": (packet, 0, BIN / "pkarr-build", "--key", key, "--records", records),
-            # These end as soon as they have done all that needs no network.
+            # Refused after all that needs no network.
             "pkarr-publish, a forged packet": (forged, 65, BIN / "pkarr-publish"),
+            # No filters, but worth knowing: up to what would be the first packet, and with libcurl, which the first request loads.
             "quic-dial, an endpoint without address": ("/dev/null", 69, BIN / "quic-dial", "--stdio", "--endpoint", nowhere),
-            # The first request to a relay loads libcurl: no figure, but worth knowing.
             "pkarr-resolve, a relay that is not there": ("/dev/null", 69, BIN / "pkarr-resolve", "--no-dht", "--relay", NOBODY, public),
             "jq --version": ("/dev/null", 0, "jq", "--version"),
             "jq, an endpoint": (endpoint, 0, "jq", "-c", ".addresses"),

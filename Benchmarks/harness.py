@@ -50,16 +50,16 @@ class Results:
         self.file.write(json.dumps(values) + "\n")
         self.file.flush()
 
-    def rounds(self, cases, count, **about):
+    def rounds(self, cases, count, keep=lambda value: value, **about):
         """Runs every case once a round, so that what disturbs the machine disturbs all. Gives each case's numbers.
 
-        `about` is kept beside them."""
+        `keep` gives what is kept of a number, `about` is kept beside it."""
         numbers = {name: [] for name in cases}
         for turn in range(count):
             for name, case in cases.items():
                 value = case()
                 numbers[name].append(value)
-                self.record(case=name, **about, round=turn, value=value)
+                self.record(case=name, **about, round=turn, value=keep(value))
         return numbers
 
 
