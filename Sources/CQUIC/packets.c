@@ -3,6 +3,8 @@
 
 int keyhole_quic_parse_header(struct keyhole_quic_header *header, const uint8_t *packet, size_t length, size_t short_length) {
     ngtcp2_version_cid parsed;
+    /* ngtcp2 asserts what anybody can violate. */
+    if (length == 0) return NGTCP2_ERR_INVALID_ARGUMENT;
     int status = ngtcp2_pkt_decode_version_cid(&parsed, packet, length, short_length);
     if (status != 0 && status != NGTCP2_ERR_VERSION_NEGOTIATION) return status;
     *header = (struct keyhole_quic_header){
