@@ -51,6 +51,7 @@ extension Connection {
 
     /// Writes what may be sent, batch by batch.
     func write(_ buffer: PacketBuffer, to sink: any DatagramSink, now: Instant) -> Turn {
+        (unanswered, ungranted) = (0, 0)
         defer {
             noteStatistics()
             pace(now)

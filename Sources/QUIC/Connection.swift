@@ -50,6 +50,9 @@ public final class Connection {
     var isEnding = false
     /// Bytes sent since the pacer was last told; see `write`.
     var unpaced = 0
+    /// Packets read, and bytes consumed, since the connection was last written.
+    var unanswered = 0
+    var ungranted: UInt64 = 0
     /// Bytes that wait for readers, on all streams together, and those of them whose connection credit the peer has yet to get back.
     private var held: UInt64 = 0
     private var owed: UInt64 = 0
@@ -146,7 +149,9 @@ public final class Connection {
         let due = min(owed, count)
         owed -= due
         credit(due)
-        endpoint.wantsToSend(self)
+        // The peer is told when enough has come together, or with what is sent anyway.
+        ungranted += count
+        if ungranted >= endpoint.configuration.streamWindow / 4 { endpoint.wantsToSend(self) }
     }
 
     private func credit(_ count: UInt64) {

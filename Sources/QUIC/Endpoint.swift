@@ -18,6 +18,8 @@ public final class Endpoint {
     /// Packets after which an acknowledgement goes out at once rather than with the next data or after 25 ms. The RFC's two would answer
     /// every small request with a packet of its own; a sender's first flight is ten, so this one never waits for us.
     private static let ackThreshold = 8
+    /// An acknowledgement waits at least this long for something to go with, a tick of the timer.
+    private static let ackPause: Duration = .milliseconds(1)
 
     public let configuration: Configuration
     public let publicKey: PublicKey
@@ -270,7 +272,16 @@ public final class Endpoint {
             handshakes -= 1
             acceptor?.accepted(connection)
         }
-        if status != 0 { fail(connection, status, now: now) } else { wantsToSend(connection) }
+        guard status == 0 else { return fail(connection, status, now: now) }
+        connection.unanswered += 1
+        if !connection.isConfirmed || !connection.sendList.isEmpty || connection.unanswered >= Self.ackThreshold {
+            wantsToSend(connection)
+        } else {
+            // ngtcp2 acknowledges an eighth of a round trip later, which is at once where that is short: most often the answer to what
+            // has come takes the acknowledgement along a moment later.
+            let expiry = Instant(nanoseconds: keyhole_quic_expiry(connection.handle))
+            deadlines.update(connection, to: max(expiry, now + Self.ackPause))
+        }
     }
 
     // Endings

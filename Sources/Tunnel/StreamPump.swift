@@ -106,9 +106,7 @@ public final class StreamPump: StreamHandler {
                 return
             }
             var outcome: Result<Int?, SystemError> = .success(nil)
-            var asked = 0
             stream.write { space in
-                asked = space.count
                 do throws(SystemError) {
                     let count = try nonblockingCall("read") { read(end.input, space.baseAddress, space.count) }
                     outcome = .success(count)
@@ -125,10 +123,8 @@ public final class StreamPump: StreamHandler {
                 stopWaiting(for: .readable)
                 stream.finish()
                 if outputDone { complete(.finished) }
-            case .success(let count?):
-                sent += count
-                // Less than asked for is all there was.
-                if count < asked { return }
+            // What comes next, an end of file above all, may still go into the same packet.
+            case .success(let count?): sent += count
             case .failure(let error): breakOff(error)
             }
         }
