@@ -20,9 +20,11 @@ COMMANDS = sorted(path.name for path in (ROOT / "Sources").iterdir() if path.nam
 PATIENCE = int(os.environ.get("PATIENCE", 60))
 
 
-# Under nohup SIGHUP is ignored, and so it would be in whatever is started here. What is handled is not handed down.
-if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
-    signal.signal(signal.SIGHUP, lambda *_: None)
+# Under nohup SIGHUP is ignored, in the background of a script SIGINT is, and so they would be in whatever is started here. What is
+# handled is not handed down.
+for number in (signal.SIGHUP, signal.SIGINT):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, lambda *_: None)
 
 
 class Finished:
