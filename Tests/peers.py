@@ -9,9 +9,3 @@ def public_key(text):
     for letter in text:
         bits = bits << 5 | Z_BASE_32.index(letter)
     return (bits >> (5 * len(text) - 256)).to_bytes(32, "big").hex()
-
-
-def z_base_32(key):
-    """64 hexadecimal digits as a z-base-32 key."""
-    bits = int(key, 16) << 4
-    return "".join(Z_BASE_32[bits >> (5 * place) & 31] for place in reversed(range(52)))
