@@ -15,6 +15,7 @@ public final class DHTNode {
         /// Reads `host:port` or `[address]:port`.
         public init?(_ text: some StringProtocol) {
             if let address = SocketAddress(text) {
+                guard address.port > 0 else { return nil }
                 self.init(host: address.ip.description, port: address.port)
                 return
             }

@@ -22,16 +22,21 @@ public enum HTTPDate {
     public static func microseconds(_ text: String) -> UInt64? {
         // "Sun, 06 Nov 1994 08:49:37 GMT"
         let words = text.split(separator: " ", omittingEmptySubsequences: false)
-        guard words.count == 6, text.utf8.count == 29, words[5] == "GMT", let day = Int32(words[1]), (1...31).contains(day),
+        guard words.map(\.utf8.count) == [4, 2, 3, 4, 8, 3], words[5] == "GMT", let day = Int32(words[1]), (1...31).contains(day),
             let month = months.firstIndex(of: String(words[2])), let year = Int32(words[3]), year >= 1970
         else { return nil }
-        let clock = words[4].split(separator: ":", omittingEmptySubsequences: false).map { Int32($0) ?? -1 }
+        let clock = words[4].split(separator: ":", omittingEmptySubsequences: false).map { $0.utf8.count == 2 ? Int32($0) ?? -1 : -1 }
         guard clock.count == 3, (0...23).contains(clock[0]), (0...59).contains(clock[1]), (0...60).contains(clock[2]) else { return nil }
         var parts = tm()
         (parts.tm_year, parts.tm_mon, parts.tm_mday) = (year - 1900, Int32(month), day)
         (parts.tm_hour, parts.tm_min, parts.tm_sec) = (clock[0], clock[1], clock[2])
-        return UInt64(timegm(&parts)) * 1_000_000
+        let seconds = timegm(&parts)
+        // A leap second at the very end would need a fifth digit.
+        return seconds <= latest ? UInt64(seconds) * 1_000_000 : nil
     }
+
+    /// 31 December 9999, 23:59:59.
+    private static let latest: time_t = 253_402_300_799
 
     private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 }

@@ -10,6 +10,8 @@ public enum IPAddress: Hashable, Sendable {
     /// Reads dotted decimal or RFC 4291 text; nil for anything else.
     public init?(_ text: some StringProtocol) {
         let text = String(text)
+        // C would stop reading there.
+        guard !text.utf8.contains(0) else { return nil }
         var four = in_addr()
         if inet_pton(AF_INET, text, &four) == 1 {
             self = .v4(UInt32(bigEndian: four.s_addr))

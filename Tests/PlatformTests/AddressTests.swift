@@ -5,7 +5,7 @@ import Testing
 func socketAddressText(_ text: String) { #expect(SocketAddress(text)?.description == text) }
 
 @Test("anything but a literal address and a port is refused",
-      arguments: ["", ":", "1.2.3.4", "1.2.3.4:", "1.2.3.4:65536", "1.2.3.4:-1", "1.2.3.4:+1", "::1:80", "[1.2.3.4]:80", "host:80", "[fe80::1%lo]:80", "01.2.3.4:5"])
+      arguments: ["", ":", "1.2.3.4", "1.2.3.4:", "1.2.3.4:65536", "1.2.3.4:-1", "1.2.3.4:+1", "::1:80", "[1.2.3.4]:80", "host:80", "[fe80::1%lo]:80", "01.2.3.4:5", "1.2.3.4\0:5"])
 func notASocketAddress(_ text: String) { #expect(SocketAddress(text) == nil) }
 
 @Test("the kernel's form and ours are the same address", arguments: ["127.0.0.1:6881", "[2001:db8:1:2:3:4:5:6]:443"])
