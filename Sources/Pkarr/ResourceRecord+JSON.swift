@@ -10,7 +10,7 @@ extension ResourceRecord {
             throw ObjectError("name", error.description)
         }
         type = try Self.type(json)
-        classField = try Self.classField(json)
+        classField = try Self.classField(json, type)
         timeToLive = try json.integer("ttl")
         rdata = []
         if let hexadecimal = json["rdata_hex"] {
@@ -36,8 +36,10 @@ extension ResourceRecord {
         return type
     }
 
-    private static func classField(_ json: JSONObject) throws(ObjectError) -> UInt16 {
+    /// For OPT the field is no class but a size in bytes (RFC 6891, 6.1.2): any number, and no flag.
+    private static func classField(_ json: JSONObject, _ type: RecordType) throws(ObjectError) -> UInt16 {
         let classNumber = try json["class"]?.integer(at: "class", as: UInt16.self) ?? internetClass
+        if type == .opt { return classNumber }
         guard DNSReader.classes.contains(classNumber) else { throw ObjectError("class", "unknown class \(classNumber)") }
         guard let flush = json["cache_flush"] else { return classNumber }
         guard let flush = flush.boolValue else { throw ObjectError("cache_flush", "expected a boolean, found \(flush.typeName)") }
@@ -51,10 +53,9 @@ extension ResourceRecord {
             ("type", type.name.map(JSONValue.string) ?? .integer(Int64(type.rawValue))),
             ("ttl", .integer(Int64(timeToLive))),
         ])
-        if type != .opt, classField & ~Self.cacheFlushBit != Self.internetClass {
-            object["class"] = .integer(Int64(classField & ~Self.cacheFlushBit))
-        }
-        if type != .opt, classField & Self.cacheFlushBit != 0 { object["cache_flush"] = true }
+        let shown = type == .opt ? classField : classField & ~Self.cacheFlushBit
+        if shown != Self.internetClass { object["class"] = .integer(Int64(shown)) }
+        if shown != classField { object["cache_flush"] = true }
         for (name, value) in data.members { object[name] = value }
         return object
     }
