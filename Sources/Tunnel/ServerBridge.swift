@@ -49,7 +49,7 @@ public final class ServerBridge {
             if denied.insert(request.peer).inserted { onEvent(.denied(request.peer)) }
             return responder.refuse("access denied")
         }
-        TargetConnection.connect(to: target, on: loop) { [self] result in
+        TargetConnection.connect(to: target, on: loop) { [self] (result: consuming Result<FileDescriptor, SystemError>) in
             switch consume result {
             case .success(let connection):
                 responder.accept(handing: connection)

@@ -65,7 +65,7 @@ public final class BridgeBackend: StreamBackend {
 
     public func serve(_ stream: Stream, of connection: Connection, _ log: @escaping (String) -> Void) {
         let request = HandoverRequest(peer: connection.peer, alpn: connection.alpn, path: "direct", remote: "\(connection.path.remote)")
-        bridge.requestConnection(request) { [loop] result in
+        bridge.requestConnection(request) { [loop] (result: consuming Result<FileDescriptor, HandoverError>) in
             switch consume result {
             case .success(let socket):
                 let number = socket.release()
