@@ -55,7 +55,8 @@ public final class ClientBridge {
         }
         timer = Timer(on: loop) { [weak self] in self?.expire() }
         acceptor = try Acceptor(
-            on: loop, listener, onError: { onEvent(.acceptFailed($0)) }, onConnection: { [weak self] in self?.take(DescriptorOwner($0)) })
+            on: loop, listener, onError: { onEvent(.acceptFailed($0)) },
+            onConnection: { [weak self] (connection: consuming FileDescriptor) in self?.take(DescriptorOwner(connection)) })
     }
 
     /// Stops listening, resets the connections that have no stream yet and removes the socket file. Connections that were handed over go on.

@@ -82,7 +82,8 @@ struct QUICDial: ToolkitCommand {
             try dialling.readFile(endpoint)
             _ = try dialling.onlyLink()
         } else { reader = dialling.readStandardInput() }
-        let client = HandoverClient(on: service.loop, path: bridge, service: .streams { request, socket, responder in
+        let client = HandoverClient(on: service.loop, path: bridge, service: .streams {
+            (request: HandoverRequest, socket: consuming FileDescriptor, responder: HandoverResponder) in
             dialling.open(request, socket, responder)
         }) { state in
             switch state {

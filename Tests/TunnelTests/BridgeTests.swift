@@ -39,7 +39,7 @@ func targetAddresses() throws {
     let listener = try Sockets.tcpListener(bind: SocketAddress("127.0.0.1:0")!)
     let port = try Sockets.localAddress(listener.number).port
     var reached: SocketAddress?
-    TargetConnection.connect(to: HostAndPort("localhost:\(port)")!, on: loop) { result in
+    TargetConnection.connect(to: HostAndPort("localhost:\(port)")!, on: loop) { (result: consuming Result<FileDescriptor, SystemError>) in
         if case .success(let socket) = consume result { reached = try? Sockets.remoteAddress(socket.number) }
     }
     loop.run(until: { reached != nil })
@@ -56,7 +56,7 @@ func targetErrors() throws {
     }
     var errors: [Int32] = []
     for target in ["127.0.0.1:\(port)", "name.invalid:1"] {
-        TargetConnection.connect(to: HostAndPort(target)!, on: loop) { result in
+        TargetConnection.connect(to: HostAndPort(target)!, on: loop) { (result: consuming Result<FileDescriptor, SystemError>) in
             if case .failure(let error) = consume result { errors.append(error.code) }
         }
     }
