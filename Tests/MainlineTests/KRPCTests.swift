@@ -74,8 +74,10 @@ func garbage(text: String) {
 @Test("compact nodes that nothing can be sent to are dropped, and so is half a node")
 func compactNodes() {
     let id = [UInt8](repeating: 7, count: 20)
-    let compact: [UInt8] = id + [1, 2, 3, 4, 0, 80] + id + [1, 2, 3, 4, 0, 0] + id + [0, 0, 0, 0, 0, 80] + id + [255, 255, 255, 255, 0, 80]
-        + id + [224, 0, 0, 1, 0, 80] + id
+    let places: [[UInt8]] = [
+        [1, 2, 3, 4, 0, 80], [1, 2, 3, 4, 0, 0], [0, 0, 0, 0, 0, 80], [255, 255, 255, 255, 0, 80], [224, 0, 0, 1, 0, 80], [],
+    ]
+    let compact = places.flatMap { id + $0 }
     #expect(Contact.list(compact: compact) == [Contact(id: NodeID(id)!, address: address("1.2.3.4:80"))])
     #expect(Contact.list(compact: [1, 2, 3]).isEmpty)
 }
@@ -95,6 +97,8 @@ extension Bencode {
 extension Array where Element == UInt8 {
     fileprivate func replacing(_ old: [UInt8], with new: [UInt8]) -> [UInt8] {
         guard let start = indices.first(where: { self[$0...].starts(with: old) }) else { return self }
-        return self[..<start] + new + self[(start + old.count)...]
+        var result = self
+        result.replaceSubrange(start..<(start + old.count), with: new)
+        return result
     }
 }
