@@ -91,7 +91,8 @@ $(venv)/installed: Tests/requirements.txt
 	$(venv)/bin/pip install --quiet --requirement Tests/requirements.txt
 	touch $@
 
-install: build
+# Needs no compiler, so that it can be run as another user after `make`.
+install:
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man7
 	install -s $(commands:%=$(built)/%) $(DESTDIR)$(bindir)
 	install -m 644 man/*.1 $(DESTDIR)$(mandir)/man1
