@@ -1,16 +1,18 @@
 import EventLoop
 import Glibc
 
-/// The life of a long-running command: it ends in order on SIGINT and SIGTERM.
+/// The life of a long-running command: it ends in order when it is told to by a signal.
 public final class Service {
     public let loop: EventLoop
     private var watchers: [SignalWatcher] = []
     private var status = ExitStatus.done
 
-    /// - Parameter onStop: Does what has to be done before the end; the loop returns afterwards.
-    public init(on loop: EventLoop, onStop: @escaping () -> Void = {}) {
+    /// - Parameters:
+    ///   - signals: The signals that end it.
+    ///   - onStop: Does what has to be done before the end; the loop returns afterwards.
+    public init(on loop: EventLoop, signals: [Int32] = [SIGINT, SIGTERM], onStop: @escaping () -> Void = {}) {
         self.loop = loop
-        for number in [SIGINT, SIGTERM] {
+        for number in signals {
             watchers.append(SignalWatcher(on: loop, number) { [unowned self] in
                 onStop()
                 finish(.done)
@@ -25,6 +27,7 @@ public final class Service {
     }
 
     /// Runs until ``finish(_:)`` or a signal.
+    @discardableResult
     public func run() -> ExitStatus {
         loop.run()
         return status

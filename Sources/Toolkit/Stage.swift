@@ -26,8 +26,7 @@ public final class Stage {
     public func run(
         parser: ObjectParser = ObjectParser(), _ handle: @escaping (InputObject) throws -> Void, end: @escaping () throws -> Void = {}
     ) throws -> ExitStatus {
-        let loop = loop
-        let signals = [SIGINT, SIGTERM].map { SignalWatcher(on: loop, $0) { loop.stop() } }
+        let service = Service(on: loop)
         let output = outputWatcher()
         let reader = ObjectReader(on: loop, parser: parser) { [unowned self] event in
             attempt {
@@ -41,7 +40,7 @@ public final class Stage {
                 }
             }
         }
-        withExtendedLifetime((signals, output, reader)) { loop.run() }
+        _ = withExtendedLifetime((output, reader)) { service.run() }
         if let failure { throw failure }
         return status
     }

@@ -1,6 +1,5 @@
 import Discovery
 import EventLoop
-import Glibc
 import JSON
 import Pkarr
 import Platform
@@ -27,15 +26,9 @@ final class PublishLoop {
 
     /// The exit status of the worst that happened: a bad line, then a newer packet, then nobody reached.
     func run() throws -> ExitStatus {
-        let signals = [SIGINT, SIGTERM].map { number in
-            SignalWatcher(on: loop, number) { [unowned self] in
-                statuses = []
-                loop.stop()
-            }
-        }
+        let service = Service(on: loop) { [unowned self] in statuses = [] }
         let output = OutputWatcher(on: loop) { [unowned self] in end(OutputClosed()) }
-        loop.run()
-        withExtendedLifetime((signals, output)) {}
+        _ = withExtendedLifetime(output) { service.run() }
         if let failure { throw failure }
         return [.badData, .tryAgain, .unreachable].first { statuses.contains($0) } ?? .done
     }

@@ -1,7 +1,6 @@
 import Crypto
 import Discovery
 import EventLoop
-import Glibc
 import Pkarr
 import Toolkit
 
@@ -31,16 +30,10 @@ final class ResolveLoop {
 
     /// The exit status of the worst that happened: a key for which no source answered, then one that nobody has.
     func run() throws -> ExitStatus {
-        let signals = [SIGINT, SIGTERM].map { number in
-            SignalWatcher(on: loop, number) { [unowned self] in
-                statuses = []
-                loop.stop()
-            }
-        }
+        let service = Service(on: loop) { [unowned self] in statuses = [] }
         let output = OutputWatcher(on: loop) { [unowned self] in end(OutputClosed()) }
         proceed()
-        loop.run()
-        withExtendedLifetime((signals, output)) {}
+        _ = withExtendedLifetime(output) { service.run() }
         if let failure { throw failure }
         return [.unreachable, .keyNotFound].first { statuses.contains($0) } ?? .done
     }

@@ -2,7 +2,6 @@ import ArgumentParser
 import Discovery
 import DiscoveryOptions
 import EventLoop
-import Glibc
 import JSON
 import PkarrRelay
 import Platform
@@ -49,12 +48,11 @@ struct PkarrServe: ToolkitCommand {
         let relay = try bind("--http", http) { () throws(SystemError) in
             try PkarrRelay(on: loop, bind: http, dht: node, isFirstOfNetwork: bootstraps.isEmpty)
         }
-        let signals = [SIGINT, SIGTERM].map { SignalWatcher(on: loop, $0) { loop.stop() } }
+        let service = Service(on: loop)
         try StandardOutput.write(.object(JSONObject(members: [
             ("dht", .string("\(node.localAddress)")), ("http", .string("http://\(relay.address)")),
         ])))
-        loop.run()
-        withExtendedLifetime(signals) {}
+        service.run()
         relay.close()
         node.close()
         return .done

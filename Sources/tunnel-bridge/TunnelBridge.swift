@@ -30,10 +30,9 @@ extension HostAndPort: ExpressibleByArgument {
 /// Says that the bridge is ready and runs the loop until the process is told to end.
 func run(_ loop: EventLoop, ready line: JSONValue) throws {
     // Before the line: whoever has read it may send a signal.
-    let signals = [SIGTERM, SIGINT, SIGHUP].map { SignalWatcher(on: loop, $0) { loop.stop() } }
+    let service = Service(on: loop, signals: [SIGTERM, SIGINT, SIGHUP])
     try StandardOutput.write(line)
-    loop.run()
-    for signal in signals { signal.cancel() }
+    service.run()
 }
 
 /// Why a bridge's socket can't be made.
