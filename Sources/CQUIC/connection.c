@@ -11,7 +11,6 @@ const int keyhole_quic_version = NGTCP2_ERR_RECV_VERSION_NEGOTIATION;
 const int keyhole_quic_idle = NGTCP2_ERR_IDLE_CLOSE;
 const int keyhole_quic_handshake_late = NGTCP2_ERR_HANDSHAKE_TIMEOUT;
 
-bool keyhole_quic_is_fatal(int code) { return ngtcp2_err_is_fatal(code); }
 const char *keyhole_quic_error_text(int code) { return ngtcp2_strerror(code); }
 
 static void make_address(struct sockaddr_in6 *address, uint64_t name) {

@@ -14,9 +14,6 @@ public final class ChildProcess {
     private let completion: (Ending) -> Void
     private var keepAlive: ChildProcess?
 
-    /// The child's process id.
-    public var processID: Int32 { box.pointer.map { uv_process_get_pid($0) } ?? -1 }
-
     /// Starts a program, found along `PATH`. The child gets `descriptors` as its descriptors 0, 1, 2…, a nil one as `/dev/null`;
     /// they stay open here too.
     ///

@@ -15,15 +15,7 @@ public enum NameLookup {
         of host: String, port: UInt16, on loop: EventLoop, completion: @escaping (Result<[SocketAddress], SystemError>) -> Void
     ) {
         if let ip = IPAddress(host) {
-            let timer = UnsafeMutablePointer<Timer?>.allocate(capacity: 1)
-            timer.initialize(to: nil)
-            timer.pointee = Timer(on: loop) {
-                completion(.success([SocketAddress(ip: ip, port: port)]))
-                timer.deinitialize(count: 1)
-                timer.deallocate()
-            }
-            timer.pointee?.start(after: .zero)
-            return
+            return Timer.once(on: loop, after: .zero) { completion(.success([SocketAddress(ip: ip, port: port)])) }
         }
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_DGRAM.rawValue)

@@ -22,12 +22,6 @@ public final class Timer {
     }
 
     public func stop() { if let pointer = box.pointer { uv_timer_stop(pointer) } }
-
-    public var isActive: Bool {
-        var active = false
-        box.asHandle { active = uv_is_active($0) != 0 }
-        return active
-    }
 }
 
 extension Timer {

@@ -112,7 +112,6 @@ extension Bencode {
     public var integerValue: Int64? { if case .integer(let value) = self { value } else { nil } }
     public var stringValue: [UInt8]? { if case .string(let value) = self { value } else { nil } }
     public var listValue: [Bencode]? { if case .list(let value) = self { value } else { nil } }
-    public var isDictionary: Bool { if case .dictionary = self { true } else { false } }
 }
 
 private struct Reader {

@@ -29,8 +29,7 @@ public final class EndpointDriver: DatagramSink {
     public func bind(_ address: SocketAddress) throws(SystemError) -> Int {
         let socket = try UDPSocket(
             on: loop, bind: address, index: sockets.count,
-            receiver: { [unowned self] datagram, path, ecn in endpoint.receive(datagram, on: path, ecn: ecn, now: .now) },
-            drained: {})
+            receiver: { [unowned self] datagram, path, ecn in endpoint.receive(datagram, on: path, ecn: ecn, now: .now) })
         sockets.append(socket)
         return sockets.count - 1
     }

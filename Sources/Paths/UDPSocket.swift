@@ -24,15 +24,12 @@ public final class UDPSocket {
     /// A batch that the kernel would not take, sent first when it does again.
     private var waiting: (bytes: [UInt8], segment: Int, path: NetworkPath, ecn: UInt8)?
     private let receiver: (UnsafeRawBufferPointer, NetworkPath, UInt8) -> Void
-    private let drained: () -> Void
 
     /// - Parameters:
     ///   - index: What ``NetworkPath/socket`` is for datagrams of this socket.
     ///   - receiver: Called for each datagram; the bytes are valid during the call.
-    ///   - drained: Called when the socket takes datagrams again after it was full.
     public init(
-        on loop: EventLoop, bind address: SocketAddress, index: Int, receiver: @escaping (UnsafeRawBufferPointer, NetworkPath, UInt8) -> Void,
-        drained: @escaping () -> Void
+        on loop: EventLoop, bind address: SocketAddress, index: Int, receiver: @escaping (UnsafeRawBufferPointer, NetworkPath, UInt8) -> Void
     ) throws(SystemError) {
         let socket = try Sockets.udp(bind: address)
         keyhole_udp_configure(socket.number, address.ip.isV6, Self.kernelBuffer)
@@ -40,7 +37,6 @@ public final class UDPSocket {
         isWildcard = address.ip.isUnspecified
         self.index = index
         self.receiver = receiver
-        self.drained = drained
         let count = keyhole_udp_most_messages
         memory = .allocate(byteCount: count * Self.messageSize, alignment: 64)
         messages = .allocate(capacity: count)
@@ -133,7 +129,6 @@ public final class UDPSocket {
         guard batch.bytes.withUnsafeBytes({ transmit($0, batch.segment, batch.path, batch.ecn) }) else { return }
         waiting = nil
         watcher.wait(for: .readable)
-        drained()
     }
 }
 

@@ -48,7 +48,4 @@ public struct DomainName: Hashable, Sendable {
         }
         return suffixes
     }
-
-    /// Whether this name is the other or lies below it.
-    public func isInside(_ zone: DomainName) -> Bool { zone == .root || suffixes.contains { $0.elementsEqual(zone.wire) } }
 }

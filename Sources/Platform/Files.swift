@@ -35,17 +35,3 @@ public func readFile(_ path: String, limit: Int) throws(SystemError) -> [UInt8] 
         if bytes.count > limit { throw SystemError(call: "read", code: EFBIG) }
     }
 }
-
-/// Writes a file so that a reader sees the old content or the new one, never a part: temporary file, fsync, rename.
-public func replaceFile(_ path: String, with bytes: [UInt8], mode: UInt32) throws(SystemError) {
-    let temporary = "\(path).\(getpid()).new"
-    do throws(SystemError) {
-        let file = try FileDescriptor.open(temporary, O_WRONLY | O_CREAT | O_TRUNC, mode: mode)
-        try writeAll(file.number, bytes)
-        try systemCall("fsync") { fsync(file.number) }
-        try systemCall("rename") { rename(temporary, path) }
-    } catch {
-        unlink(temporary)
-        throw error
-    }
-}

@@ -53,8 +53,7 @@ extension Connection {
     func write(_ buffer: PacketBuffer, to sink: any DatagramSink, now: Instant) -> Turn {
         (unanswered, ungranted) = (0, 0)
         defer {
-            noteStatistics()
-            pace(now)
+            pace(noteStatistics(), now)
         }
         for _ in 0..<Self.batchesPerTurn {
             var batch = Batch()
@@ -141,9 +140,8 @@ extension Connection {
     /// Lets the pacer hold back the next packets, if the bytes sent since it last did would take long enough at its rate of 1.25
     /// congestion windows a round trip (RFC 9002, 7.7). Before a round trip is measured its guess of one would stall the handshake
     /// (spec/quic-interop.md, "Traps" 1).
-    private func pace(_ now: Instant) {
+    private func pace(_ statistics: keyhole_quic_statistics, _ now: Instant) {
         guard isConfirmed, unpaced > 0 else { return }
-        let statistics = keyhole_quic_statistics(handle)
         let interval = UInt64(unpaced) * statistics.smoothed_rtt / max(1, statistics.congestion_window * 5 / 4)
         guard interval >= Self.pacingGrain else { return }
         keyhole_quic_paced(handle, now.nanoseconds)

@@ -204,8 +204,10 @@ public final class Connection {
         return keyhole_quic_read(handle, Endpoint.localName, name, ecn, packet.bindMemory(to: UInt8.self).baseAddress, packet.count, now.nanoseconds)
     }
 
-    func noteStatistics() {
-        congestionWindow = Int(keyhole_quic_statistics(handle).congestion_window)
+    func noteStatistics() -> keyhole_quic_statistics {
+        let statistics = keyhole_quic_statistics(handle)
+        congestionWindow = Int(statistics.congestion_window)
+        return statistics
     }
 
     /// Tells handlers what has happened, streams first opened first.

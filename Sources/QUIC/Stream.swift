@@ -137,9 +137,6 @@ public final class Stream {
         connection.reset(self, code)
     }
 
-    /// Whether everything written, the end included, has been handed to the peer.
-    public var isWriteFinished: Bool { finishSent && sending.count == 0 || isWriteOver }
-
     // For the connection
 
     var hasSomethingToSend: Bool {

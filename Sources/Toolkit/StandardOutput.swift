@@ -16,9 +16,6 @@ public enum StandardOutput {
             throw CommandError(.outputFailed, "can't write to standard output: \(error.reason)")
         }
     }
-
-    /// Whether a person looks at it.
-    public static var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 }
 
 /// The reader of standard output has gone: the command has nothing left to do and ends cleanly.

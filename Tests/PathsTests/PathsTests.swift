@@ -27,8 +27,8 @@ func batches(bind: String) throws {
     let loop = EventLoop()
     var received: [(bytes: [UInt8], path: NetworkPath, ecn: UInt8)] = []
     let receiver = try UDPSocket(
-        on: loop, bind: SocketAddress(bind)!, index: 3, receiver: { received.append((Array($0), $1, $2)) }, drained: {})
-    let sender = try UDPSocket(on: loop, bind: SocketAddress(bind)!, index: 0, receiver: { _, _, _ in }, drained: {})
+        on: loop, bind: SocketAddress(bind)!, index: 3, receiver: { received.append((Array($0), $1, $2)) })
+    let sender = try UDPSocket(on: loop, bind: SocketAddress(bind)!, index: 0, receiver: { _, _, _ in })
     let bytes = (0..<10_500).map { UInt8(truncatingIfNeeded: $0 >> 3) }
     let isTaken = bytes.withUnsafeBytes {
         sender.send($0, segmentSize: 1000, on: NetworkPath(socket: 0, remote: receiver.localAddress), ecn: 2)
@@ -45,9 +45,9 @@ func localAddresses() throws {
     let loop = EventLoop()
     var arrived: NetworkPath?
     var answeredFrom: SocketAddress?
-    let server = try UDPSocket(on: loop, bind: SocketAddress("0.0.0.0:0")!, index: 0, receiver: { _, path, _ in arrived = path }, drained: {})
+    let server = try UDPSocket(on: loop, bind: SocketAddress("0.0.0.0:0")!, index: 0, receiver: { _, path, _ in arrived = path })
     let client = try UDPSocket(
-        on: loop, bind: SocketAddress("127.0.0.1:0")!, index: 0, receiver: { _, path, _ in answeredFrom = path.remote }, drained: {})
+        on: loop, bind: SocketAddress("127.0.0.1:0")!, index: 0, receiver: { _, path, _ in answeredFrom = path.remote })
     let target = SocketAddress(ip: IPAddress("127.0.0.2")!, port: server.localAddress.port)
     _ = [1].withUnsafeBytes { client.send($0, segmentSize: $0.count, on: NetworkPath(socket: 0, remote: target), ecn: 0) }
     runUntil(loop) { arrived != nil }

@@ -46,7 +46,8 @@ func socketFiles() throws {
     #expect(throws: SystemError(call: "bind", code: EADDRINUSE)) { _ = try Sockets.unixListener(path: path) }
     bridge.close()
     #expect(access(path, F_OK) != 0)
-    try replaceFile(path, with: [1], mode: 0o600)
+    let other = try FileDescriptor.open(path, O_WRONLY | O_CREAT, mode: 0o600)
+    try writeAll(other.number, [1])
     #expect(throws: SystemError(call: "bind", code: EADDRINUSE)) { _ = try Sockets.unixListener(path: path) }
     #expect(try readFile(path, limit: 10) == [1])
 }

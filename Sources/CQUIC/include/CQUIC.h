@@ -130,7 +130,6 @@ extern const int keyhole_quic_drop;            /* from read: forget the connecti
 extern const int keyhole_quic_version;         /* from read: the peer offers other QUIC versions */
 extern const int keyhole_quic_idle;            /* from expiry: nothing was heard for the idle timeout */
 extern const int keyhole_quic_handshake_late;  /* from expiry: no handshake within the handshake timeout */
-bool keyhole_quic_is_fatal(int code);
 
 /* Tells the pacer that everything written so far has been sent. */
 void keyhole_quic_paced(struct keyhole_quic_connection *, uint64_t now);
