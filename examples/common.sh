@@ -163,9 +163,18 @@ next_event() {
     stages=$left
 }
 
-# Ends all stages and waits for them.
+# Ends all stages and waits for them. Puts one that did not end because of this, if any, into $culprit as NAME/STATUS.
 stop_stages() {
     trap '' TERM INT HUP
+    culprit=''
     for entry in $stages; do kill "${entry#*=}" 2>/dev/null || :; done
-    for entry in $stages; do wait "${entry#*=}" || :; done
+    for entry in $stages; do
+        code=0
+        wait "${entry#*=}" || code=$?
+        # Told to end, a stage does so with 0, or by the signal when it has only just begun.
+        case $code in
+            0 | 143) ;;
+            *) culprit=${entry%%=*}/$code ;;
+        esac
+    done
 }

@@ -179,6 +179,29 @@ def test_any_stage_that_is_killed_ends_the_gateway_which_can_be_started_again(ga
     assert fetch(f"pubky://{key}/", env=network).stdout == PAGE
 
 
+def life_reader(gateway, name):
+    """The process of the script that tells when the stage has ended."""
+    for child in Path(f"/proc/{gateway.process.pid}/task/{gateway.process.pid}/children").read_text().split():
+        open_files = [os.readlink(link) for link in Path(f"/proc/{child}/fd").iterdir()]
+        if int(child) not in stages(gateway).values() and any(file.endswith(f"/life.{name}") for file in open_files):
+            return int(child)
+    raise AssertionError(f"nobody reads life.{name}")
+
+
+def test_the_stage_that_was_killed_is_named_even_if_its_neighbour_is_heard_of_first(gateway, tmp_path):
+    one = gateway()
+    one.next()
+    reader = life_reader(one, "pkarr-publish")
+    os.kill(reader, signal.SIGSTOP)
+    try:
+        os.kill(stages(one)["pkarr-publish"], signal.SIGKILL)
+        # pkarr-build has nobody to write to any more and ends.
+        assert one.process.wait(PATIENCE) == 75
+    finally:
+        os.kill(reader, signal.SIGCONT)
+    assert "homeserver-gateway: pkarr-publish ended with status 137" in (tmp_path / "gateway.log").read_text()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_the_gateway_cleanly(gateway, tmp_path, number):
     one = gateway()
