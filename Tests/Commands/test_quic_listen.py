@@ -99,22 +99,48 @@ def test_a_client_proves_its_address_when_every_client_has_to(listen, dial):
     assert dial(listener.address, input=b"hello").out == "hello"
 
 
-def test_packets_that_are_no_quic_are_not_answered(listen, dial):
+@pytest.fixture
+def stranger(listen):
+    """Sends a listener one datagram and gives its answers until the listener has served somebody else after it."""
     listener = listen(program=["cat"])
     host, port = listener.address.rsplit(":", 1)
-    stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    stranger.connect((host, int(port)))
-    for size in (0, 1, 7, 1200, 1472):
-        stranger.send(os.urandom(size))
-        stranger.send(b"\x00" * size)
-    assert dial(listener.address, input=b"hello").out == "hello"
-    stranger.setblocking(False)
-    # Random bytes may look like a packet of a forgotten connection, which is reset; nothing else is ever said.
-    try:
-        while answer := stranger.recv(2000):
-            assert len(answer) <= 43
-    except BlockingIOError:
-        pass
+
+    def answers(datagram, dial):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.connect((host, int(port)))
+            sender.send(datagram)
+            assert dial(listener.address, input=b"hello").out == "hello"
+            sender.setblocking(False)
+            received = []
+            try:
+                while True:
+                    received.append(sender.recv(2000))
+            except BlockingIOError:
+                return received
+    return answers
+
+
+LONG_HEADER_OF_AN_UNKNOWN_VERSION = b"\xc0\xfa\xfa\xfa\xfa" + b"\x08destined" + b"\x06source"
+
+
+@pytest.mark.parametrize("datagram", [
+    b"", b"\x00", b"\x40", bytes(21), b"\x40" + bytes(20), b"\xc0\x00\x00\x00\x01" + bytes(1195), b"\xff" * 1472,
+    # A version is only negotiated with somebody who has sent as much as an Initial (RFC 9000, 6.1 and 14.1).
+    LONG_HEADER_OF_AN_UNKNOWN_VERSION.ljust(1199, b"\x00"),
+], ids=lambda datagram: f"{datagram[:5].hex()}-{len(datagram)}")
+def test_packets_that_are_no_quic_are_not_answered(stranger, dial, datagram):
+    assert stranger(datagram, dial) == []
+
+
+def test_a_packet_of_a_forgotten_connection_is_answered_by_a_shorter_reset(stranger, dial):
+    [reset] = stranger(b"\x40" + bytes(range(1, 200)), dial)
+    assert reset[0] & 0xc0 == 0x40 and 21 <= len(reset) <= 43
+
+
+def test_an_unknown_version_is_answered_by_those_that_are_spoken(stranger, dial):
+    [answer] = stranger(LONG_HEADER_OF_AN_UNKNOWN_VERSION.ljust(1200, b"\x00"), dial)
+    assert answer[0] & 0x80 and answer[1:5] == bytes(4)
+    assert answer[5:].startswith(b"\x06source\x08destined") and (1).to_bytes(4) in answer[20:]
 
 
 def test_sigterm_ends_it_with_code_0_and_the_peer_hears_so(listen, service, endpoint_file):
