@@ -4,6 +4,7 @@ import Glibc
 import Mainline
 import Pkarr
 import Platform
+import RateLimits
 
 /// A Mainline DHT node on a UDP socket: the driver of ``Mainline/MainlineNode`` on the event loop.
 public final class DHTNode {
@@ -126,6 +127,14 @@ public final class DHTNode {
         flush()
     }
 
+    /// Whose queries are answered, in server mode.
+    public var limiter: AddressLimiter {
+        get { node.limiter }
+        set { node.limiter = newValue }
+    }
+
+    /// Queries that the limiter has refused.
+    public var refusedQueries: UInt64 { node.refusedQueries }
     /// Nodes in the routing table.
     public var knownNodes: Int { node.knownNodes }
     /// Items stored for others.

@@ -13,7 +13,10 @@ extension MainlineNode {
     func answer(_ query: KRPCQuery, _ message: KRPCMessage, from asker: Contact, now: Instant) {
         // Our own query, sent to an address that turned out to be ours.
         if asker.id == id, transactions.isOurs(message.transaction) { return }
-        guard limiter.admits(asker.address.ip, now: now) else { return }
+        guard limiter.admit(asker.address.ip, now: now) == .admitted else {
+            refusedQueries += 1
+            return
+        }
         if !message.isReadOnly { meet(asker, now: now) }
         var response = KRPCResponse(id: id)
         switch query {

@@ -1,5 +1,6 @@
 import Crypto
 import Platform
+import RateLimits
 
 /// A node of the Mainline DHT (BEP 5, 42, 43, 44) without a socket and without a clock.
 ///
@@ -40,6 +41,11 @@ public final class MainlineNode {
     /// Whatever happens, a look-up ends after this long: six time-outs of the slowest kind.
     static let longestLookup = Duration.seconds(12)
 
+    /// Queries that one address is answered. It keeps one from having all of a server's attention, or from making it shout at somebody
+    /// whose address was forged: an answer can be ten times as long as its query. A node that looks something up asks us once or twice.
+    /// Local networks are not limited: there one address may be many nodes.
+    public static let queryQuota = Quota(20, each: .second, burst: 100)!
+
     public let mode: Mode
     public internal(set) var id: NodeID
     /// Where this node itself is, for what it stores itself.
@@ -56,7 +62,10 @@ public final class MainlineNode {
     private var lastOperation: UInt64 = 0
     var tokens: Tokens
     var store: ItemStore
-    var limiter = RequestLimiter()
+    /// Whose queries are answered, in server mode.
+    public var limiter = AddressLimiter(MainlineNode.queryQuota, exempt: AddressRange.localNetworks)
+    /// Queries that the limiter has refused.
+    public internal(set) var refusedQueries: UInt64 = 0
     var maintenance: Maintenance
     private var datagrams: [Datagram] = []
     private var events: [Event] = []

@@ -158,12 +158,12 @@ func eviction() {
 @Test("one address gets a bounded number of answers, others are not concerned")
 func limiting() {
     let conversation = Conversation()
-    #expect((0..<500).count { _ in conversation.ask("ping", [:]) != nil } == Int(RequestLimiter.burst))
+    #expect((0..<500).count { _ in conversation.ask("ping", [:]) != nil } == MainlineNode.queryQuota.burst)
     conversation.asker = address("8.8.4.5:1234")
     #expect(conversation.ask("ping", [:]) != nil)
     conversation.asker = address("8.8.4.4:1234")
     conversation.now = conversation.now + .seconds(1)
-    #expect((0..<500).count { _ in conversation.ask("ping", [:]) != nil } == Int(RequestLimiter.rate))
+    #expect((0..<500).count { _ in conversation.ask("ping", [:]) != nil } == MainlineNode.queryQuota.count)
 }
 
 @Test("an unknown method with a target is answered with nodes, as BEP 5 nodes do for later methods")
