@@ -173,7 +173,8 @@ static enum keyhole_curl_ending ending_of(CURLcode code) {
     }
 }
 
-void *keyhole_curl_next_done(keyhole_curl_multi *multi, enum keyhole_curl_ending *ending, const char **reason, long *status) {
+void *keyhole_curl_next_done(keyhole_curl_multi *multi, enum keyhole_curl_ending *ending, const char **reason, long *status,
+                             const char **redirected) {
     int rest;
     CURLMsg *message;
     while ((message = curl.curl_multi_info_read(multi->handle, &rest))) {
@@ -181,6 +182,11 @@ void *keyhole_curl_next_done(keyhole_curl_multi *multi, enum keyhole_curl_ending
         char *private = NULL;
         curl.curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
         curl.curl_easy_getinfo(message->easy_handle, CURLINFO_RESPONSE_CODE, status);
+        long redirects = 0;
+        char *url = NULL;
+        curl.curl_easy_getinfo(message->easy_handle, CURLINFO_REDIRECT_COUNT, &redirects);
+        curl.curl_easy_getinfo(message->easy_handle, CURLINFO_EFFECTIVE_URL, &url);
+        *redirected = redirects > 0 ? url : NULL;
         keyhole_curl_transfer *transfer = (keyhole_curl_transfer *)private;
         *ending = ending_of(message->data.result);
         *reason = transfer->error[0] ? transfer->error : curl.curl_easy_strerror(message->data.result);

@@ -14,9 +14,13 @@ public enum PutVerdict: Equatable, Sendable {
     case rateLimited
     /// Its trouble, not the packet's.
     case failed
+    /// Another server to which the request was sent on has taken it for something: the login page of a guest network, say.
+    case elsewhere(url: String)
 
     public init(_ response: HTTPResponse) {
         switch response.status {
+        // A relay that has moved answers as relays do.
+        case 200..<300 where response.redirectedTo != nil && response.status != 204: self = .elsewhere(url: response.redirectedTo!)
         case 200..<300: self = .stored(nodes: response.header("Pkarr-Dht-Stored-Nodes").flatMap { Int($0) }.flatMap { $0 >= 0 ? $0 : nil })
         case 409, 412, 428: self = .conflict
         case 429: self = .rateLimited
@@ -45,5 +49,17 @@ public enum GetVerdict: Equatable, Sendable {
         case 404: self = .notFound(invalidSequence: response.header("Pkarr-Invalid-Signed-Packet-Seq").flatMap { UInt64($0) })
         default: self = .failed(status: response.status)
         }
+    }
+}
+
+extension HTTPResponse {
+    /// The longest message of a relay that is kept, in characters.
+    private static let mostWords = 200
+
+    /// What a relay says about an error: the first line of a body of text. Nil without one, and for a page that is meant for a browser.
+    public var words: String? {
+        guard status >= 400, let text = String(validating: body, as: UTF8.self), !text.contains("<") else { return nil }
+        let line = text.prefix { !$0.isNewline }
+        return line.isEmpty ? nil : String(line.prefix(Self.mostWords))
     }
 }

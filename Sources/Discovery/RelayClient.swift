@@ -38,6 +38,12 @@ public final class RelayClient {
         public var newer: SignedPacket?
         /// Why there was no answer.
         public var error: String?
+        /// The relay's own words, see ``HTTPClient/HTTPResponse/words``.
+        public var message: String?
+        /// From the last request to the end of its answer, connecting included.
+        public var roundTrip: Duration?
+        /// What the relay showed after a conflict, verified.
+        public var had: SignedPacket?
     }
 
     /// What a relay had to say about a key.
@@ -47,6 +53,29 @@ public final class RelayClient {
         case nothing(invalidSequence: UInt64?)
         /// It gave no usable answer.
         case unusable(reason: String)
+    }
+
+    /// An answer to a GET, with what it says beside the packet.
+    public struct Answer: Equatable, Sendable {
+        public var holding: Holding
+        /// Of HTTP; nil when there was no answer.
+        public var status: Int?
+        /// From the request to the end of its answer, connecting included.
+        public var roundTrip: Duration
+        /// When the relay last saw the packet in the DHT, in microseconds since 1970 (`Memento-Datetime`).
+        public var lastSeen: UInt64?
+        /// How long an HTTP cache on the way has kept this answer, in seconds (`Age`, RFC 9111, 5.1).
+        public var cachedFor: UInt64?
+        /// Who answered, when it was somebody else than the relay that was asked.
+        public var redirectedTo: String?
+    }
+
+    /// Where a relay looks when it is asked (spec/pkarr-wire.md, 2.2).
+    enum Policy {
+        /// As for any reader: in its cache first.
+        case usual
+        /// In its DHT, past every cache.
+        case network
     }
 
     public let url: RelayURL
@@ -68,10 +97,10 @@ public final class RelayClient {
         put(packet, previous: previous, conflictsBefore: 0, completion)
     }
 
-    /// Gets the newest packet that the relay can find in its DHT.
-    func get(_ key: PublicKey, completion: @escaping (Holding) -> Void) -> RelayRequest {
+    /// Gets a packet; with the network policy, the newest one that the relay can find in its DHT.
+    func get(_ key: PublicKey, policy: Policy = .network, completion: @escaping (Answer) -> Void) -> RelayRequest {
         let request = RelayRequest()
-        get(key, mayRepeat: true, request, completion)
+        get(key, policy, mayRepeat: true, request, completion)
         return request
     }
 
@@ -82,61 +111,88 @@ public final class RelayClient {
         if let previous { headers.append(("If-Match", String(previous))) }
         let request = HTTPRequest("PUT", url.url(of: packet.publicKey), headers: headers, body: packet.payload,
                                   timeout: Self.putTimeout, largestBody: Self.largestBody)
+        let sent = Instant.now
         http.send(request) { [self] result in
+            var publication = Publication(outcome: .unreachable, roundTrip: .now - sent)
             switch result {
-            case .failure(let failure): completion(Publication(outcome: .unreachable, error: failure.description))
+            case .failure(let failure): publication.error = failure.description
             case .success(let response):
-                let status = response.status
+                publication.status = response.status
+                publication.message = response.words
                 switch PutVerdict(response) {
-                case .stored(let nodes): completion(Publication(outcome: .stored, status: status, nodes: nodes))
-                case .refused: completion(Publication(outcome: .refused, status: status))
-                case .rateLimited: completion(Publication(outcome: .rateLimited, status: status))
-                case .failed: completion(Publication(outcome: .failed, status: status))
-                case .conflict: examine(packet, status: status, conflicts: conflictsBefore + 1, completion)
+                case .stored(let nodes): (publication.outcome, publication.nodes) = (.stored, nodes)
+                case .refused: publication.outcome = .refused
+                case .rateLimited: publication.outcome = .rateLimited
+                case .failed: publication.outcome = .failed
+                case .elsewhere(let url): (publication.outcome, publication.error) = (.failed, "not the relay but \(url) answered")
+                case .conflict: return examine(packet, publication, conflicts: conflictsBefore + 1, completion)
                 }
             }
+            completion(publication)
         }
     }
 
     /// After a conflict: what does the relay have?
-    private func examine(_ packet: SignedPacket, status: Int, conflicts: Int, _ completion: @escaping (Publication) -> Void) {
-        _ = get(packet.publicKey) { [self] holding in
-            if case .packet(let other) = holding, other.isMoreRecent(than: packet) {
-                completion(Publication(outcome: .overtaken, status: status, newer: other))
+    private func examine(
+        _ packet: SignedPacket, _ publication: Publication, conflicts: Int, _ completion: @escaping (Publication) -> Void
+    ) {
+        _ = get(packet.publicKey) { [self] answer in
+            var publication = publication
+            publication.outcome = .conflict
+            if case .packet(let other) = answer.holding { publication.had = other }
+            if let other = publication.had, other.isMoreRecent(than: packet) {
+                (publication.outcome, publication.newer) = (.overtaken, other)
+                completion(publication)
             } else if conflicts < Self.mostConflicts {
                 Timer.once(on: loop, after: Self.conflictDelay) { [self] in
                     // What the relay should have had it has not, so it is not asked to compare any more.
                     put(packet, previous: nil, conflictsBefore: conflicts, completion)
                 }
             } else {
-                completion(Publication(outcome: .conflict, status: status))
+                completion(publication)
             }
         }
     }
 
-    private func get(_ key: PublicKey, mayRepeat: Bool, _ under: RelayRequest, _ completion: @escaping (Holding) -> Void) {
-        let headers = [("Cache-Control", "no-cache, no-store, must-revalidate")]
-        let request = HTTPRequest("GET", url.url(of: key) + "?policy=NetworkOnly", headers: headers, timeout: Self.getTimeout,
-                                  largestBody: Self.largestBody)
+    private func get(
+        _ key: PublicKey, _ policy: Policy, mayRepeat: Bool, _ under: RelayRequest, _ completion: @escaping (Answer) -> Void
+    ) {
+        let headers = policy == .network ? [("Cache-Control", "no-cache, no-store, must-revalidate")] : []
+        let request = HTTPRequest("GET", url.url(of: key) + (policy == .network ? "?policy=NetworkOnly" : ""), headers: headers,
+                                  timeout: Self.getTimeout, largestBody: Self.largestBody)
+        let sent = Instant.now
         under.transfer = http.send(request) { [self] result in
             under.transfer = nil
             switch result {
-            case .failure(let failure): completion(.unusable(reason: failure.description))
+            case .failure(let failure):
+                completion(Answer(holding: .unusable(reason: failure.description), roundTrip: .now - sent))
             case .success(let response):
-                switch GetVerdict(response, for: key) {
-                case .packet(let packet): completion(.packet(packet))
-                case .notFound(let sequence): completion(.nothing(invalidSequence: sequence))
-                case .emptyHanded where mayRepeat: get(key, mayRepeat: false, under, completion)
-                case .emptyHanded: completion(.unusable(reason: "status \(response.status) without a packet"))
-                case .lied(let error): completion(.unusable(reason: "no packet of this key: \(error)"))
-                case .failed(let status): completion(.unusable(reason: "status \(status)"))
-                }
+                let verdict = GetVerdict(response, for: key)
+                if verdict == .emptyHanded, mayRepeat { return get(key, policy, mayRepeat: false, under, completion) }
+                completion(Answer(verdict, response, roundTrip: .now - sent))
             }
         }
     }
 
     /// The largest relay payload has 1072 bytes; relays also answer with a line of text, which is not needed.
     private static let largestBody = 4096
+}
+
+extension RelayClient.Answer {
+    init(_ verdict: GetVerdict, _ response: HTTPResponse, roundTrip: Duration) {
+        switch verdict {
+        case .packet(let packet): holding = .packet(packet)
+        case .notFound(let sequence): holding = .nothing(invalidSequence: sequence)
+        case .emptyHanded: holding = .unusable(reason: "status \(response.status) without a packet")
+        case .lied(let error): holding = .unusable(reason: "no packet of this key: \(error)")
+        case .failed(let status): holding = .unusable(reason: "status \(status)\(response.words.map { ": \($0)" } ?? "")")
+        }
+        status = response.status
+        self.roundTrip = roundTrip
+        lastSeen = response.header("Memento-Datetime").flatMap { HTTPDate.microseconds($0) }
+        cachedFor = response.header("Age").flatMap { UInt64($0) }
+        redirectedTo = response.redirectedTo
+    }
 }
 
 /// A question to a relay that is under way.

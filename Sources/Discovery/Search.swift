@@ -24,8 +24,8 @@ public final class Search {
             self.tell()
         }
         for relay in sources.relays {
-            requests.append(relay.get(key) { holding in
-                self.findings.note(holding, from: relay.url)
+            requests.append(relay.get(key) { answer in
+                self.findings.note(answer.holding, from: relay.url)
                 self.tell()
             })
         }

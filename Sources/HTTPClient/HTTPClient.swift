@@ -80,10 +80,13 @@ public final class HTTPClient {
             keyhole_curl_act(multi, socket, readiness.contains(.readable), readiness.contains(.writable))
             var ending = keyhole_curl_done
             var reason: UnsafePointer<CChar>?
+            var redirected: UnsafePointer<CChar>?
             var status = 0
-            while let context = keyhole_curl_next_done(multi, &ending, &reason, &status) {
+            while let context = keyhole_curl_next_done(multi, &ending, &reason, &status, &redirected) {
                 let transfer = Unmanaged<HTTPTransfer>.fromOpaque(context).takeUnretainedValue()
-                let result = transfer.result(ending, status: status, reason: reason.map { String(cString: $0) } ?? "")
+                let result = transfer.result(
+                    ending, status: status, redirectedTo: redirected.map { String(cString: $0) },
+                    reason: reason.map { String(cString: $0) } ?? "")
                 forget(transfer)
                 transfer.complete(result)
             }

@@ -30,11 +30,14 @@ public struct HTTPResponse: Sendable {
     /// In the order received.
     public var headers: [(name: String, value: String)]
     public var body: [UInt8]
+    /// Who answered in the end, when it is not the URL that was asked.
+    public var redirectedTo: String?
 
-    public init(status: Int, headers: [(name: String, value: String)] = [], body: [UInt8] = []) {
+    public init(status: Int, headers: [(name: String, value: String)] = [], body: [UInt8] = [], redirectedTo: String? = nil) {
         self.status = status
         self.headers = headers
         self.body = body
+        self.redirectedTo = redirectedTo
     }
 
     /// The first header of that name, in any case.

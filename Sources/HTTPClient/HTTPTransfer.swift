@@ -93,9 +93,11 @@ public final class HTTPTransfer {
         completion?(result)
     }
 
-    func result(_ ending: keyhole_curl_ending, status: Int, reason: String) -> Result<HTTPResponse, HTTPFailure> {
+    func result(
+        _ ending: keyhole_curl_ending, status: Int, redirectedTo url: String?, reason: String
+    ) -> Result<HTTPResponse, HTTPFailure> {
         switch ending {
-        case keyhole_curl_done: .success(HTTPResponse(status: status, headers: headers, body: body))
+        case keyhole_curl_done: .success(HTTPResponse(status: status, headers: headers, body: body, redirectedTo: url))
         case keyhole_curl_timed_out: .failure(.timedOut)
         case keyhole_curl_stopped: .failure(.tooLarge)
         case keyhole_curl_bad_url: .failure(.badURL(reason))

@@ -129,7 +129,10 @@ func redirects() throws {
     }
     let client = HTTPClient(on: loop)
     let moved = HTTPRequest("PUT", "http://\(server.address)/moved", body: [1], timeout: .seconds(20), largestBody: 10)
-    #expect(try fetch(moved, on: loop, with: client)?.get().body == [1])
+    let answer = try fetch(moved, on: loop, with: client)?.get()
+    #expect(answer?.body == [1])
+    #expect(answer?.redirectedTo == "http://\(server.address)/here")
+    #expect(try fetch(request("http://\(server.address)/here"), on: loop, with: client)?.get().redirectedTo == nil)
     guard case .failure(.failed) = fetch(request("http://\(server.address)/circle"), on: loop, with: client) else {
         Issue.record("followed for ever")
         return

@@ -1,5 +1,6 @@
 import Crypto
 import Pkarr
+import Platform
 import Testing
 
 @testable import PkarrRelay

@@ -66,7 +66,8 @@ void keyhole_curl_end(keyhole_curl_multi *multi, keyhole_curl_transfer *transfer
 /* Something happened on a socket, or with socket < 0 the timer fired. */
 void keyhole_curl_act(keyhole_curl_multi *multi, int socket, bool readable, bool writable);
 /* The context of the next transfer that has ended, NULL if none. The caller has still to call keyhole_curl_end, until which *reason
-   is valid. */
-void *keyhole_curl_next_done(keyhole_curl_multi *multi, enum keyhole_curl_ending *ending, const char **reason, long *status);
+   and *redirected are valid. *redirected is the URL that answered in the end, NULL if it is the one that was asked. */
+void *keyhole_curl_next_done(keyhole_curl_multi *multi, enum keyhole_curl_ending *ending, const char **reason, long *status,
+                             const char **redirected);
 
 #endif

@@ -1,5 +1,5 @@
 import FuzzSupport
-import PkarrRelay
+import Platform
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func input(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
