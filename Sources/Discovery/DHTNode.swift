@@ -113,11 +113,11 @@ public final class DHTNode {
     /// Stores an item at the closest nodes, unless one of them has a more recent one: then nothing is stored and the outcome has it.
     ///
     /// - Parameters:
-    ///   - cas: The sequence that nodes must have at present, if they have the item at all (BEP 44).
+    ///   - basis: What it was made from, if known: then nothing is stored either when anything else is found.
     ///   - completion: Called once, never from within this call.
     @discardableResult
-    public func put(_ item: MutableItem, cas: Int64? = nil, completion: @escaping (PutOutcome) -> Void) -> Operation {
-        begin(node.put(item, cas: cas, now: .now), .put(completion: completion))
+    public func put(_ item: MutableItem, onto basis: PutBasis? = nil, completion: @escaping (PutOutcome) -> Void) -> Operation {
+        begin(node.put(item, onto: basis, now: .now), .put(completion: completion))
     }
 
     /// Ends an operation. Its callbacks are not called any more.

@@ -107,13 +107,15 @@ extension MainlineNode {
         guard var operation = operations[id] else { return }
         transactions.forget(id)
         operation.outcome = outcome(of: operation, ending)
-        if case .put(let item, let cas) = operation.kind, ending == .complete || ending == .limited {
+        if case .put(let item, let basis) = operation.kind, ending == .complete || ending == .limited {
             operation.put = PutOutcome(lookup: operation.outcome)
             if let newest = operation.newest, newest.isMoreRecent(than: item) {
                 operation.put!.newer = newest
-            } else {
-                storeHere(item, cas: cas, &operation)
-                send(item, cas: cas, to: operation.lookup.closestResponders, for: id, &operation, now: now)
+            }
+            operation.put!.unmerged = operation.unmerged
+            if operation.put!.newer == nil, operation.unmerged.isEmpty {
+                storeHere(item, onto: basis, &operation)
+                send(item, onto: basis, to: operation.lookup.closestResponders, for: id, &operation, now: now)
             }
             operations[id] = operation
             finishPutIfDone(id)
@@ -157,7 +159,14 @@ extension MainlineNode {
 
     private func note(_ item: MutableItem, from contact: Contact, for id: OperationID) {
         if operations[id]!.newest.map({ item.isMoreRecent(than: $0) }) ?? true { operations[id]!.newest = item }
-        if case .get(let floor) = operations[id]!.kind, item.sequence > floor ?? -1 { emit(.item(id, item, from: contact)) }
+        switch operations[id]!.kind {
+        case .get(let floor): if item.sequence > floor ?? -1 { emit(.item(id, item, from: contact)) }
+        case .put(let own, let basis?):
+            let unmerged = operations[id]!.unmerged
+            guard item != own, !basis.takesIntoAccount(item), !unmerged.contains(item), unmerged.count < PutBasis.mostUnmerged else { return }
+            operations[id]!.unmerged.append(item)
+        case .put, .refresh: break
+        }
     }
 
     /// A server is one of the nodes that its own look-ups concern.
@@ -172,23 +181,25 @@ extension MainlineNode {
     // Putting
 
     /// A server stores an item itself when it is one of the closest nodes.
-    private func storeHere(_ item: MutableItem, cas: Int64?, _ operation: inout Operation) {
+    private func storeHere(_ item: MutableItem, onto basis: PutBasis?, _ operation: inout Operation) {
         guard mode == .server else { return }
         let closest = operation.lookup.closestResponders
         if closest.count == Lookup.width, closest.last!.contact.id.distance(to: item.target) < id.distance(to: item.target) { return }
-        let refusal = store.store(.mutable(item, cas: cas))
+        let refusal = store.store(.mutable(item, cas: basis == nil ? nil : operation.outcome.sequence(at: ownAddress)))
         operation.put!.nodes.append((Contact(id: id, address: ownAddress), refusal.map { .refused($0) } ?? .stored))
     }
 
     private func send(
-        _ item: MutableItem, cas: Int64?, to responders: [Lookup.Candidate], for id: OperationID, _ operation: inout Operation, now: Instant
+        _ item: MutableItem, onto basis: PutBasis?, to responders: [Lookup.Candidate], for id: OperationID, _ operation: inout Operation,
+        now: Instant
     ) {
         for responder in responders {
             guard let token = responder.token else { continue }
             let destination = Lookup.Destination(address: responder.contact.address, id: responder.contact.id)
             operation.putsUnderWay[destination] = operation.put!.nodes.count
             operation.put!.nodes.append((responder.contact, .timedOut))
-            send(.put(token: token, .mutable(item, cas: cas)), to: destination, for: .put(id), now: now)
+            let present = basis == nil ? nil : operation.outcome.sequence(at: destination.address)
+            send(.put(token: token, .mutable(item, cas: present)), to: destination, for: .put(id), now: now)
         }
     }
 

@@ -100,9 +100,10 @@ public final class MainlineNode {
 
     /// Stores an item at the closest nodes, unless a more recent one is found on the way.
     ///
-    /// - Parameter cas: The sequence that nodes must have at present if they have the item at all (BEP 44).
-    public func put(_ item: MutableItem, cas: Int64? = nil, now: Instant) -> OperationID {
-        start(Operation(.put(item, cas: cas), target: item.target, now: now), now: now)
+    /// - Parameter basis: What it was made from, if known: then it is not stored either when there is anything else on the way, and
+    ///   nodes are asked to compare and swap (BEP 44).
+    public func put(_ item: MutableItem, onto basis: PutBasis? = nil, now: Instant) -> OperationID {
+        start(Operation(.put(item, onto: basis), target: item.target, now: now), now: now)
     }
 
     /// Ends an operation at once; its outcome so far is an event.

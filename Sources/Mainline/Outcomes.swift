@@ -51,6 +51,15 @@ public struct LookupOutcome: Equatable, Sendable {
         Set(answers.compactMap { if case .item(let sequence) = $0.holding { sequence } else { nil } }).sorted(by: >)
     }
 
+    /// What to send a node as `cas`: the sequence that it says it has, 0 when it has nothing, nil when it has no valid item.
+    func sequence(at address: SocketAddress) -> Int64? {
+        switch answers.last(where: { $0.node.address == address })?.holding {
+        case .item(let sequence), .notNewer(let sequence): sequence
+        case .nothing: 0
+        case .flawed, nil: nil
+        }
+    }
+
     /// How many nodes had a valid item.
     public var values: Int { answers.count { if case .item = $0.holding { true } else { false } } }
 }
@@ -61,6 +70,8 @@ public struct PutOutcome: Equatable, Sendable {
     public var lookup: LookupOutcome
     /// A valid item that is more recent than the one to be stored. Then nothing was stored.
     public var newer: MutableItem?
+    /// Valid items of which the item to be stored takes no account, see ``PutBasis``; a newer one is among them. Then nothing was stored.
+    public var unmerged: [MutableItem] = []
     /// What each of the closest nodes did, closest first.
     public var nodes: [(node: Contact, result: Result)] = []
 
@@ -80,6 +91,7 @@ public struct PutOutcome: Equatable, Sendable {
     public var stored: Int { nodes.count { $0.result == .stored } }
 
     public static func == (left: PutOutcome, right: PutOutcome) -> Bool {
-        left.lookup == right.lookup && left.newer == right.newer && left.nodes.elementsEqual(right.nodes) { $0 == $1 }
+        left.lookup == right.lookup && left.newer == right.newer && left.unmerged == right.unmerged
+            && left.nodes.elementsEqual(right.nodes) { $0 == $1 }
     }
 }

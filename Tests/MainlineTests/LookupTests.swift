@@ -143,15 +143,37 @@ func newerSeen() throws {
     #expect(Set(network.get(key.publicKey, at: 100).items.map(\.value)) == [[3]])
 }
 
-@Test("a cas that does not match is refused with 301 by every node that has the item")
-func casMismatch() throws {
+@Test("nothing is stored over an item that was not taken into account, be it older; what was known or is one's own is replaced")
+func unmerged() throws {
     let network = SimulatedNetwork.healthy(22)
     network.addNode(100, mode: .client, bootstrap: [SimulatedNetwork.place(0)])
-    _ = network.put(signedItem(key, sequence: 7, value: [1]), at: 100)
-    let refused = try #require(network.put(signedItem(key, sequence: 9, value: [1]), at: 100, cas: 6))
-    #expect(refused.stored == 0)
-    #expect(refused.nodes.allSatisfy { if case .refused(let error) = $0.result { error.code == 301 } else { false } })
-    #expect(network.put(signedItem(key, sequence: 9, value: [1]), at: 100, cas: 7)?.stored == 20)
+    let foreign = signedItem(key, sequence: 7, value: [1])
+    _ = network.put(foreign, at: 100)
+    for previous in [nil, 6] as [Int64?] {
+        let refused = try #require(network.put(signedItem(key, sequence: 9, value: [1]), at: 100, onto: PutBasis(previous: previous)))
+        #expect(refused.stored == 0 && refused.nodes.isEmpty && refused.newer == nil && refused.unmerged == [foreign])
+    }
+    let own = signedItem(key, sequence: 9, value: [1])
+    #expect(network.put(own, at: 100, onto: PutBasis(previous: 7))?.stored == 20)
+    #expect(network.put(signedItem(key, sequence: 11, value: [1]), at: 100, onto: PutBasis(previous: 7))?.unmerged == [own])
+    #expect(network.put(signedItem(key, sequence: 11, value: [1]), at: 100, onto: PutBasis(previous: 7, own: [own]))?.stored == 20)
+}
+
+@Test("of two puts at once each node takes the first and refuses the other with 301, whether it had an item before or not")
+func compareAndSwap() throws {
+    let network = SimulatedNetwork.healthy(20)
+    for number in [100, 101] { network.addNode(number, mode: .client, bootstrap: [SimulatedNetwork.place(0)]) }
+    // Some nodes are nearer to the one, some to the other.
+    network.latency = { source, destination in .milliseconds(10 + (Int(source.port) + Int(destination.port)) % 7) }
+    for (previous, sequences) in [(nil, [5, 6]), (5, [7, 8])] as [(Int64?, [Int64])] {
+        let items = sequences.map { signedItem(key, sequence: $0, value: [UInt8($0)]) }
+        let outcomes = network.putAtOnce(items, at: [100, 101], onto: PutBasis(previous: previous, own: previous == nil ? [] : [signedItem(key, sequence: 6, value: [6])]))
+        #expect(outcomes.map(\.stored).reduce(0, +) == 20)
+        for outcome in outcomes {
+            #expect(outcome.nodes.count == 20)
+            #expect(outcome.nodes.allSatisfy { if case .refused(let error) = $0.result { error.code == 301 } else { $0.result == .stored } })
+        }
+    }
 }
 
 @Test("a server is itself one of the nodes that store and are asked")

@@ -118,15 +118,22 @@ extension SimulatedNetwork {
         return (items, outcome, now - start)
     }
 
-    func put(_ item: MutableItem, at number: Int, cas: Int64? = nil) -> PutOutcome? {
-        let place = SimulatedNetwork.place(number)
-        let id = nodes[place]!.put(item, cas: cas, now: now)
-        collect(place)
-        var outcome: PutOutcome?
+    func put(_ item: MutableItem, at number: Int, onto basis: PutBasis? = nil) -> PutOutcome? {
+        putAtOnce([item], at: [number], onto: basis).first
+    }
+
+    /// Puts begun at one moment, each at another node.
+    func putAtOnce(_ items: [MutableItem], at numbers: [Int], onto basis: PutBasis? = nil) -> [PutOutcome] {
+        let places = numbers.map(SimulatedNetwork.place)
+        let ids = zip(items, places).map { nodes[$1]!.put($0, onto: basis, now: now) }
+        places.forEach(collect)
+        var outcomes: [PutOutcome] = []
         run(until: now + .seconds(30)) { [self] in
-            outcome = events[place]!.lazy.compactMap { if case .putFinished(id, let outcome) = $0 { outcome } else { nil } }.first
-            return outcome != nil
+            outcomes = zip(ids, places).compactMap { id, place in
+                events[place]!.lazy.compactMap { if case .putFinished(id, let outcome) = $0 { outcome } else { nil } }.first
+            }
+            return outcomes.count == items.count
         }
-        return outcome
+        return outcomes
     }
 }
