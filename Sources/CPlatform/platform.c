@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -82,3 +83,8 @@ int keyhole_open(const char *path, int flags, uint32_t mode) { return open(path,
 char **keyhole_environment(void) { return environ; }
 
 int keyhole_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+
+int keyhole_terminal_columns(int descriptor) {
+    struct winsize size;
+    return ioctl(descriptor, TIOCGWINSZ, &size) == 0 ? size.ws_col : -1;
+}

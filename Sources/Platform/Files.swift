@@ -10,6 +10,7 @@ public struct FileStatus: Sendable {
     public var size: Int64
     public var isRegular: Bool
     public var isPipe: Bool
+    public var isSocket: Bool
 
     public init(of descriptor: Int32) throws(SystemError) {
         var raw = keyhole_file_status()
@@ -19,6 +20,7 @@ public struct FileStatus: Sendable {
         size = raw.size
         isRegular = raw.mode & UInt32(S_IFMT) == UInt32(S_IFREG)
         isPipe = raw.mode & UInt32(S_IFMT) == UInt32(S_IFIFO)
+        isSocket = raw.mode & UInt32(S_IFMT) == UInt32(S_IFSOCK)
     }
 }
 

@@ -1,7 +1,5 @@
 import EventLoop
-import Glibc
 import JSON
-import Platform
 
 /// The life of a stage of a pipeline: it reads objects until its input ends, until SIGINT or SIGTERM, or until nobody reads its output
 /// any more.
@@ -27,7 +25,7 @@ public final class Stage {
         parser: ObjectParser = ObjectParser(), _ handle: @escaping (InputObject) throws -> Void, end: @escaping () throws -> Void = {}
     ) throws -> ExitStatus {
         let service = Service(on: loop)
-        let output = outputWatcher()
+        let output = OutputWatcher(on: loop, alsoSockets: false) { [unowned self] in attempt { throw OutputClosed() } }
         let reader = ObjectReader(on: loop, parser: parser) { [unowned self] event in
             attempt {
                 switch event {
@@ -56,14 +54,5 @@ public final class Stage {
             failure = error
             loop.stop()
         }
-    }
-
-    /// Ends the stage when the reader of a pipe has gone, also while there is nothing to write. Only for pipes: a socket may well be
-    /// shut in the other direction.
-    private func outputWatcher() -> Watcher? {
-        guard (try? FileStatus(of: STDOUT_FILENO))?.isPipe == true else { return nil }
-        let watcher = try? Watcher(on: loop, STDOUT_FILENO) { [unowned self] _ in attempt { throw OutputClosed() } }
-        watcher?.wait(for: .disconnected)
-        return watcher
     }
 }

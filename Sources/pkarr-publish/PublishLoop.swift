@@ -27,7 +27,7 @@ final class PublishLoop {
     /// The exit status of the worst that happened: a bad line, then a newer packet, then nobody reached.
     func run() throws -> ExitStatus {
         let service = Service(on: loop) { [unowned self] in statuses = [] }
-        let output = OutputWatcher(on: loop) { [unowned self] in end(OutputClosed()) }
+        let output = OutputWatcher(on: loop, alsoSockets: true) { [unowned self] in end(OutputClosed()) }
         _ = withExtendedLifetime(output) { service.run() }
         if let failure { throw failure }
         return [.badData, .tryAgain, .unreachable].first { statuses.contains($0) } ?? .done

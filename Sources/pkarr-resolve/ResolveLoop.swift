@@ -31,7 +31,7 @@ final class ResolveLoop {
     /// The exit status of the worst that happened: a key for which no source answered, then one that nobody has.
     func run() throws -> ExitStatus {
         let service = Service(on: loop) { [unowned self] in statuses = [] }
-        let output = OutputWatcher(on: loop) { [unowned self] in end(OutputClosed()) }
+        let output = OutputWatcher(on: loop, alsoSockets: true) { [unowned self] in end(OutputClosed()) }
         proceed()
         _ = withExtendedLifetime(output) { service.run() }
         if let failure { throw failure }

@@ -43,6 +43,11 @@ func notAKey(_ text: String) { #expect(PublicKey(parsing: text) == nil) }
 @Test("SHA-1 gives the digest of RFC 3174")
 func sha1Vector() { #expect(hexadecimal(sha1(Array("abc".utf8))) == "a9993e364706816aba3e25717850c26c9cd0d89d") }
 
+@Test("SHA-256 of FIPS 180's example")
+func sha256Vector() {
+    #expect(hexadecimal(sha256(Array("abc".utf8))) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+}
+
 @Test("base64 has one text for one value")
 func base64Text() {
     #expect(base64(Array("keyhole".utf8)) == "a2V5aG9sZQ==")

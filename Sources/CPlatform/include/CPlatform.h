@@ -39,6 +39,9 @@ char **keyhole_environment(void);
 /* pipe2() with O_CLOEXEC. Returns 0 or -1 with errno. */
 int keyhole_pipe(int ends[2]);
 
+/* The width of a terminal in characters (TIOCGWINSZ); 0 when it does not say, -1 with errno when there is none. */
+int keyhole_terminal_columns(int descriptor);
+
 /* open(), which is variadic. */
 int keyhole_open(const char *path, int flags, uint32_t mode);
 
