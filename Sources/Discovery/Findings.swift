@@ -29,7 +29,7 @@ struct Findings {
     /// The look-up in the DHT has ended.
     mutating func note(_ outcome: LookupOutcome) {
         pending -= 1
-        if outcome.answers.isEmpty {
+        if !outcome.hasAnswers {
             resolution.failures.append(("the DHT", outcome.ending.problem ?? "no node answered"))
         } else {
             resolution.answered += 1

@@ -47,15 +47,7 @@ public struct Receipt: Sendable {
     /// Whether somebody says that there is something else, without a proof.
     public var hasConflicts: Bool { conflictingNodes > 0 || relays.contains { $0.publication.outcome == .conflict } }
 
-    private var conflictingNodes: Int { dht?.nodes.count { $0.result.isConflict } ?? 0 }
-}
-
-extension PutOutcome.Result {
-    /// Errors 301 and 302 (BEP 44): the node has something else.
-    var isConflict: Bool {
-        if case .refused(let error) = self { return [KRPCError.casMismatchCode, KRPCError.sequenceTooOldCode].contains(error.code) }
-        return false
-    }
+    private var conflictingNodes: Int { dht?.conflicts.count ?? 0 }
 }
 
 extension Receipt {
@@ -74,7 +66,7 @@ extension Receipt {
     }
 
     private var conflicts: [JSONValue] {
-        let nodes = (dht?.nodes ?? []).filter { $0.result.isConflict }.map { "\($0.node.address)" }
+        let nodes = (dht?.conflicts ?? []).map { "\($0.node.address)" }
         let relays = relays.filter { [.overtaken, .conflict].contains($0.publication.outcome) }.map(\.url.description)
         return (nodes + relays).map { .string($0) }
     }

@@ -111,4 +111,7 @@ public struct KRPCError: Error, Equatable, Sendable {
     public static let saltTooBigCode: Int64 = 207
     public static let casMismatchCode: Int64 = 301
     public static let sequenceTooOldCode: Int64 = 302
+
+    /// 301 or 302: the node has another item, and by that nothing but what it says.
+    public var isConflict: Bool { code == KRPCError.casMismatchCode || code == KRPCError.sequenceTooOldCode }
 }

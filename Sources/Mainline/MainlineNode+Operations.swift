@@ -18,7 +18,8 @@ extension MainlineNode {
         guard let operation = operations[id], operation.isLookingUp else { return }
         let query = operation.query
         for destination in operations[id]!.lookup.takeQueries(limit: transactions.roundTrips.concurrency) {
-            send(query, to: destination, for: .lookup(id), now: now)
+            let place = operations[id]!.place(of: destination)
+            send(query, to: destination, for: .lookup(id), place: place, now: now)
         }
     }
 
@@ -39,13 +40,13 @@ extension MainlineNode {
         while !unchecked.isEmpty {
             let answers = unchecked
             unchecked = []
-            for (id, response, contact) in answers { take(itemIn: response, by: contact, for: id) }
+            for answer in answers { take(itemIn: answer.response, by: answer.contact, place: answer.place, for: answer.operation) }
             for id in Set(answers.map(\.operation)) { proceed(id, now: now) }
         }
     }
 
-    func send(_ query: KRPCQuery, to destination: Lookup.Destination, for purpose: Transaction.Purpose, now: Instant) {
-        let transaction = transactions.begin(Transaction(destination: destination, purpose: purpose, sentAt: now))
+    func send(_ query: KRPCQuery, to destination: Lookup.Destination, for purpose: Transaction.Purpose, place: Int = 0, now: Instant) {
+        let transaction = transactions.begin(Transaction(destination: destination, purpose: purpose, place: place, sentAt: now))
         var asker = id
         // libtorrent remembers whoever puts, read-only or not, and later waits for it in vain; it never remembers its own id.
         if mode == .client, case .put = query, let receiver = destination.id { asker = receiver }
@@ -53,7 +54,8 @@ extension MainlineNode {
     }
 
     func take(_ response: KRPCResponse, _ message: KRPCMessage, from source: SocketAddress, now: Instant) {
-        guard !message.isReadOnly, response.id != id, let transaction = transactions.end(message.transaction, from: source, now: now)
+        guard !message.isReadOnly, response.id != id,
+            let (transaction, roundTrip) = transactions.end(message.transaction, from: source, now: now)
         else { return }
         let contact = Contact(id: response.id, address: source)
         if let asked = transaction.destination.id, asked != contact.id { table.remove(Contact(id: asked, address: source)) }
@@ -63,21 +65,23 @@ extension MainlineNode {
         case .lookup(let id):
             guard operations[id] != nil else { return }
             operations[id]!.lookup.answered(transaction.destination, by: contact, token: response.token, naming: response.nodes ?? [])
+            operations[id]!.note(answer: .holding(.nothing), to: transaction, by: contact.id, after: roundTrip)
             ask(for: id, now: now)
-            unchecked.append((id, response, contact))
-        case .put(let id): endPut(id, transaction.destination, .stored)
+            unchecked.append((id, response, contact, transaction.place))
+        case .put(let id): endPut(id, transaction.place, .stored, after: roundTrip)
         case .ping: break
         }
         beginWaiting(now: now)
     }
 
     func take(_ error: KRPCError, _ message: KRPCMessage, from source: SocketAddress, now: Instant) {
-        guard let transaction = transactions.end(message.transaction, from: source, now: now) else { return }
+        guard let (transaction, roundTrip) = transactions.end(message.transaction, from: source, now: now) else { return }
         switch transaction.purpose {
         case .lookup(let id):
             operations[id]?.lookup.failed(transaction.destination)
+            operations[id]?.note(answer: .refused(error), to: transaction, by: transaction.destination.id, after: roundTrip)
             proceed(id, now: now)
-        case .put(let id): endPut(id, transaction.destination, .refused(error))
+        case .put(let id): endPut(id, transaction.place, .refused(error), after: roundTrip)
         case .ping: break
         }
         beginWaiting(now: now)
@@ -93,8 +97,10 @@ extension MainlineNode {
         for transaction in failed {
             if let id = transaction.destination.id { table.noteFailure(of: Contact(id: id, address: transaction.destination.address)) }
             switch transaction.purpose {
-            case .lookup(let id): operations[id]?.lookup.failed(transaction.destination)
-            case .put(let id): endPut(id, transaction.destination, .timedOut)
+            case .lookup(let id):
+                operations[id]?.lookup.failed(transaction.destination)
+                operations[id]?.outcome.nodes[transaction.place].finding = .timedOut
+            case .put(let id): endPut(id, transaction.place, .timedOut, after: nil)
             case .ping: break
             }
         }
@@ -104,6 +110,9 @@ extension MainlineNode {
 
     /// Ends the look-up of an operation, which ends a get and is where a put begins to store.
     func finishLookup(_ id: OperationID, _ ending: LookupOutcome.Ending, now: Instant) {
+        // What an answer holds counts, also when it is another's answer that ends the look-up.
+        for answer in unchecked where answer.operation == id { take(itemIn: answer.response, by: answer.contact, place: answer.place, for: id) }
+        unchecked.removeAll { $0.operation == id }
         guard var operation = operations[id] else { return }
         transactions.forget(id)
         operation.outcome = outcome(of: operation, ending)
@@ -140,21 +149,20 @@ extension MainlineNode {
         outcome.asked = operation.lookup.queries
         outcome.closest = operation.lookup.closestResponders.map(\.contact)
         outcome.ending = ending
-        if ending == .complete, outcome.answers.isEmpty { outcome.ending = outcome.asked == 0 ? .nobodyToAsk : .noAnswer }
+        if ending == .complete, !outcome.hasAnswers { outcome.ending = outcome.asked == 0 ? .nobodyToAsk : .noAnswer }
         return outcome
     }
 
-    private func take(itemIn response: KRPCResponse, by contact: Contact, for id: OperationID) {
+    private func take(itemIn response: KRPCResponse, by contact: Contact, place: Int, for id: OperationID) {
         guard let operation = operations[id] else { return }
-        var holding = LookupOutcome.Answer.Holding.nothing
         switch response.mutableItem(for: operation.lookup.target, verified: operation.newest) {
         case .success(let item):
-            holding = .item(sequence: item.sequence)
+            operations[id]!.outcome.nodes[place].finding = .holding(.item(item))
             note(item, from: contact, for: id)
-        case .failure(let flaw): holding = .flawed(flaw)
-        case nil: if let sequence = response.sequence { holding = .notNewer(sequence: sequence) }
+        case .failure(let flaw): operations[id]!.outcome.nodes[place].finding = .holding(.flawed(flaw))
+        case nil:
+            if let sequence = response.sequence { operations[id]!.outcome.nodes[place].finding = .holding(.notNewer(sequence: sequence)) }
         }
-        operations[id]!.outcome.answers.append(LookupOutcome.Answer(node: contact, holding: holding))
     }
 
     private func note(_ item: MutableItem, from contact: Contact, for id: OperationID) {
@@ -174,7 +182,8 @@ extension MainlineNode {
         guard mode == .server, let operation = operations[id], case .mutable(let item)? = store.item(at: operation.lookup.target)
         else { return }
         let here = Contact(id: self.id, address: ownAddress)
-        operations[id]!.outcome.answers.append(LookupOutcome.Answer(node: here, holding: .item(sequence: item.sequence)))
+        operations[id]!.outcome.nodes.append(
+            LookupOutcome.Node(address: ownAddress, id: self.id, roundTrip: .zero, finding: .holding(.item(item))))
         note(item, from: here, for: id)
     }
 
@@ -186,7 +195,8 @@ extension MainlineNode {
         let closest = operation.lookup.closestResponders
         if closest.count == Lookup.width, closest.last!.contact.id.distance(to: item.target) < id.distance(to: item.target) { return }
         let refusal = store.store(.mutable(item, cas: basis == nil ? nil : operation.outcome.sequence(at: ownAddress)))
-        operation.put!.nodes.append((Contact(id: id, address: ownAddress), refusal.map { .refused($0) } ?? .stored))
+        let result: PutOutcome.Result = refusal.map { .refused($0) } ?? .stored
+        operation.put!.nodes.append(PutOutcome.Node(node: Contact(id: id, address: ownAddress), result: result, roundTrip: .zero))
     }
 
     private func send(
@@ -196,16 +206,18 @@ extension MainlineNode {
         for responder in responders {
             guard let token = responder.token else { continue }
             let destination = Lookup.Destination(address: responder.contact.address, id: responder.contact.id)
-            operation.putsUnderWay[destination] = operation.put!.nodes.count
-            operation.put!.nodes.append((responder.contact, .timedOut))
+            let place = operation.put!.nodes.count
+            operation.putsUnderWay.insert(place)
+            operation.put!.nodes.append(PutOutcome.Node(node: responder.contact, result: .timedOut))
             let present = basis == nil ? nil : operation.outcome.sequence(at: destination.address)
-            send(.put(token: token, .mutable(item, cas: present)), to: destination, for: .put(id), now: now)
+            send(.put(token: token, .mutable(item, cas: present)), to: destination, for: .put(id), place: place, now: now)
         }
     }
 
-    private func endPut(_ id: OperationID, _ destination: Lookup.Destination, _ result: PutOutcome.Result) {
-        guard let index = operations[id]?.putsUnderWay.removeValue(forKey: destination) else { return }
-        operations[id]!.put!.nodes[index].result = result
+    private func endPut(_ id: OperationID, _ place: Int, _ result: PutOutcome.Result, after roundTrip: Duration?) {
+        guard operations[id]?.putsUnderWay.remove(place) != nil else { return }
+        operations[id]!.put!.nodes[place].result = result
+        operations[id]!.put!.nodes[place].roundTrip = roundTrip
         finishPutIfDone(id)
     }
 

@@ -57,7 +57,7 @@ public final class MainlineNode {
     var transactions = Transactions()
     var operations: [OperationID: Operation] = [:]
     /// Answers whose items have not been checked. That takes longer than all else, so what the answers lead to is sent first.
-    var unchecked: [(operation: OperationID, response: KRPCResponse, contact: Contact)] = []
+    var unchecked: [(operation: OperationID, response: KRPCResponse, contact: Contact, place: Int)] = []
     var waiting: [(id: OperationID, operation: Operation)] = []
     private var lastOperation: UInt64 = 0
     var tokens: Tokens

@@ -19,8 +19,8 @@ struct Operation {
     var unmerged: [MutableItem] = []
     /// Set once the look-up is over and the item has been sent to the closest nodes.
     var put: PutOutcome?
-    /// Nodes that have not yet answered the put, with their place in ``put``.
-    var putsUnderWay: [Lookup.Destination: Int] = [:]
+    /// The places in ``put`` of the nodes that have not answered yet.
+    var putsUnderWay: Set<Int> = []
 
     init(_ kind: Kind, target: NodeID, now: Instant) {
         self.kind = kind
@@ -37,6 +37,19 @@ struct Operation {
     }
 
     var isLookingUp: Bool { put == nil }
+
+    /// Where the outcome tells of a node that is about to be asked.
+    mutating func place(of destination: Lookup.Destination) -> Int {
+        // Only a bootstrap node is ever asked twice.
+        if destination.id == nil, let place = outcome.nodes.firstIndex(where: { $0.address == destination.address }) { return place }
+        outcome.nodes.append(LookupOutcome.Node(address: destination.address, id: destination.id, finding: .notAwaited))
+        return outcome.nodes.count - 1
+    }
+
+    mutating func note(answer finding: LookupOutcome.Finding, to transaction: Transaction, by id: NodeID?, after roundTrip: Duration) {
+        outcome.nodes[transaction.place] = LookupOutcome.Node(
+            address: transaction.destination.address, id: id, roundTrip: roundTrip, isLate: transaction.isStalled, finding: finding)
+    }
 
     var query: KRPCQuery {
         switch kind {

@@ -17,19 +17,51 @@ public struct LookupOutcome: Equatable, Sendable {
     }
 
     public var ending: Ending
-    /// Nodes that were sent a query.
+    /// Queries that were sent. A silent bootstrap node gets more than one.
     public var asked = 0
-    /// Those that answered, in the order of their answers.
-    public var answers: [Answer] = []
+    /// Every node that was asked, in the order of asking, with what came of it. A server stands there itself when it holds the item.
+    public var nodes: [Node] = []
     /// Those that answered and are closest to the target, closest first; at most ``Lookup/width``.
     public var closest: [Contact] = []
+
+    /// One node that was asked.
+    public struct Node: Equatable, Sendable {
+        public var address: SocketAddress
+        /// As the node itself gives it; before it has answered, as others do. Nil for a bootstrap node that has not answered.
+        public var id: NodeID?
+        /// From the query to its answer; nil without one, zero for the node of this process.
+        public var roundTrip: Duration?
+        /// It took so much longer than nodes usually do that the look-up had already gone on without it.
+        public var isLate = false
+        public var finding: Finding
+
+        public init(address: SocketAddress, id: NodeID?, roundTrip: Duration? = nil, isLate: Bool = false, finding: Finding) {
+            self.address = address
+            self.id = id
+            self.roundTrip = roundTrip
+            self.isLate = isLate
+            self.finding = finding
+        }
+    }
+
+    /// What came of asking one node.
+    public enum Finding: Equatable, Sendable {
+        /// It answered.
+        case holding(Answer.Holding)
+        /// It answered with an error message.
+        case refused(KRPCError)
+        /// It stayed silent for all the time that a query is given.
+        case timedOut
+        /// The look-up ended before the node had answered and before its time was up.
+        case notAwaited
+    }
 
     /// What one node had.
     public struct Answer: Equatable, Sendable {
         public enum Holding: Equatable, Sendable {
             case nothing
-            /// A valid item, with its sequence.
-            case item(sequence: Int64)
+            /// A valid item of the target.
+            case item(MutableItem)
             /// It says that it has nothing newer than was asked for. Not signed, so nothing proves it.
             case notNewer(sequence: Int64)
             /// An item that is none of this target's.
@@ -46,22 +78,35 @@ public struct LookupOutcome: Equatable, Sendable {
 
     public init(ending: Ending) { self.ending = ending }
 
+    /// The nodes that answered.
+    public var answers: [Answer] {
+        nodes.compactMap { node in
+            guard let id = node.id, case .holding(let holding) = node.finding else { return nil }
+            return Answer(node: Contact(id: id, address: node.address), holding: holding)
+        }
+    }
+
+    /// Whether any node answered.
+    public var hasAnswers: Bool { nodes.contains { if case .holding = $0.finding { true } else { false } } }
+
     /// The different sequences of the valid items, highest first.
     public var sequences: [Int64] {
-        Set(answers.compactMap { if case .item(let sequence) = $0.holding { sequence } else { nil } }).sorted(by: >)
+        Set(nodes.compactMap { if case .holding(.item(let item)) = $0.finding { item.sequence } else { nil } }).sorted(by: >)
     }
 
     /// What to send a node as `cas`: the sequence that it says it has, 0 when it has nothing, nil when it has no valid item.
     func sequence(at address: SocketAddress) -> Int64? {
-        switch answers.last(where: { $0.node.address == address })?.holding {
-        case .item(let sequence), .notNewer(let sequence): sequence
-        case .nothing: 0
-        case .flawed, nil: nil
+        guard case .holding(let holding)? = nodes.last(where: { $0.address == address })?.finding else { return nil }
+        switch holding {
+        case .item(let item): return item.sequence
+        case .notNewer(let sequence): return sequence
+        case .nothing: return 0
+        case .flawed: return nil
         }
     }
 
     /// How many nodes had a valid item.
-    public var values: Int { answers.count { if case .item = $0.holding { true } else { false } } }
+    public var values: Int { nodes.count { if case .holding(.item) = $0.finding { true } else { false } } }
 }
 
 /// How a put went.
@@ -73,13 +118,30 @@ public struct PutOutcome: Equatable, Sendable {
     /// Valid items of which the item to be stored takes no account, see ``PutBasis``; a newer one is among them. Then nothing was stored.
     public var unmerged: [MutableItem] = []
     /// What each of the closest nodes did, closest first.
-    public var nodes: [(node: Contact, result: Result)] = []
+    public var nodes: [Node] = []
+
+    /// One node that was sent the item.
+    public struct Node: Equatable, Sendable {
+        public var node: Contact
+        public var result: Result
+        /// From the put to its answer; nil without one, zero for the node of this process.
+        public var roundTrip: Duration?
+
+        public init(node: Contact, result: Result, roundTrip: Duration? = nil) {
+            self.node = node
+            self.result = result
+            self.roundTrip = roundTrip
+        }
+    }
 
     public enum Result: Equatable, Sendable {
         case stored
-        /// For example 301 (`cas` mismatch) or 302 (it has a higher sequence).
+        /// For example 301 (`cas` mismatch) or 302 (it has a higher sequence), see ``isConflict``.
         case refused(KRPCError)
         case timedOut
+
+        /// Whether the node says that it has something else.
+        public var isConflict: Bool { if case .refused(let error) = self { error.isConflict } else { false } }
     }
 
     public init(lookup: LookupOutcome, newer: MutableItem? = nil) {
@@ -90,8 +152,7 @@ public struct PutOutcome: Equatable, Sendable {
     /// How many nodes have stored the item.
     public var stored: Int { nodes.count { $0.result == .stored } }
 
-    public static func == (left: PutOutcome, right: PutOutcome) -> Bool {
-        left.lookup == right.lookup && left.newer == right.newer && left.unmerged == right.unmerged
-            && left.nodes.elementsEqual(right.nodes) { $0 == $1 }
-    }
+    /// The nodes that have refused the item because of another that they hold, be it a single one: nothing proves it, but where they
+    /// are honest a look-up shows which.
+    public var conflicts: [Node] { nodes.filter(\.result.isConflict) }
 }

@@ -11,6 +11,8 @@ struct Transaction {
 
     var destination: Lookup.Destination
     var purpose: Purpose
+    /// The place of the node among those that its operation has asked.
+    var place = 0
     var sentAt: Instant
     var isStalled = false
 
@@ -42,13 +44,14 @@ struct Transactions {
     }
 
     /// Ends a transaction with an answer; nil unless the one who was asked has answered.
-    mutating func end(_ id: [UInt8], from source: SocketAddress, now: Instant) -> Transaction? {
+    mutating func end(_ id: [UInt8], from source: SocketAddress, now: Instant) -> (transaction: Transaction, roundTrip: Duration)? {
         let number = id.reduce(0) { $0 << 8 | UInt32($1) }
         guard id.count == 4, let transaction = open[number], transaction.destination.address == source else { return nil }
         open[number] = nil
         if transaction.purpose == .ping { pings -= 1 }
-        roundTrips.note(now - transaction.sentAt)
-        return transaction
+        let roundTrip = now - transaction.sentAt
+        roundTrips.note(roundTrip)
+        return (transaction, roundTrip)
     }
 
     /// Whether a query with this id is one of ours that came back.

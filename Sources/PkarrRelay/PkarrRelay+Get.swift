@@ -41,7 +41,7 @@ extension PkarrRelay {
             let isEmptyNetwork = outcome.ending == .nobodyToAsk && self?.isFirstOfNetwork ?? false
             if let packet = newest, packet.timestamp >= invalid ?? 0, floor.map({ !$0.isMoreRecent(than: packet) }) ?? true {
                 exchange.give(PacketCache.Entry(packet: packet, lastSeen: WallClock.microseconds))
-            } else if outcome.answers.isEmpty, !isEmptyNetwork {
+            } else if !outcome.hasAnswers, !isEmptyNetwork {
                 exchange.refuse(503, outcome.ending.problem ?? "no DHT node answered")
             } else {
                 exchange.refuse(404, "nobody has a packet of this key",

@@ -19,7 +19,9 @@ private func node(_ number: Int) -> Contact {
 
 private func outcome(_ ending: LookupOutcome.Ending, answers: Int = 1) -> LookupOutcome {
     var outcome = LookupOutcome(ending: ending)
-    outcome.answers = (0..<answers).map { LookupOutcome.Answer(node: node($0 + 1), holding: .nothing) }
+    outcome.nodes = (0..<answers).map {
+        LookupOutcome.Node(address: node($0 + 1).address, id: node($0 + 1).id, finding: .holding(.nothing))
+    }
     return outcome
 }
 

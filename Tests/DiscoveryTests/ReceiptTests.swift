@@ -19,7 +19,7 @@ private func node(_ port: UInt16) -> Contact {
 
 private func put(_ results: [PutOutcome.Result], newer: SignedPacket? = nil) -> PutOutcome {
     var outcome = PutOutcome(lookup: LookupOutcome(ending: .complete), newer: newer.map { MutableItem($0) })
-    outcome.nodes = results.enumerated().map { (node(UInt16($0.offset + 1)), $0.element) }
+    outcome.nodes = results.enumerated().map { PutOutcome.Node(node: node(UInt16($0.offset + 1)), result: $0.element) }
     return outcome
 }
 

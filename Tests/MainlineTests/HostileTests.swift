@@ -137,7 +137,7 @@ func falseIDs() throws {
 }
 
 extension KRPCResponse {
-    fileprivate mutating func set(_ item: MutableItem) {
+    mutating func set(_ item: MutableItem) {
         key = item.key.bytes
         sequence = item.sequence
         signature = item.signature

@@ -202,3 +202,60 @@ func manyLookups() {
     // So many at once that the servers stop to answer their common address; every one comes to an end all the same.
     #expect(endings.values.reduce(0, +) == all.count && endings[.complete, default: 0] >= MainlineNode.mostRunning / 4)
 }
+
+@Test("the outcome tells of every node that was asked what it had, or why not, and how long it took")
+func nodeByNode() throws {
+    let item = signedItem(key, sequence: 7, value: [1])
+    let network = SimulatedNetwork.healthy(12)
+    network.addNode(100, mode: .client, bootstrap: (0..<3).map(SimulatedNetwork.place))
+    let put = try #require(network.put(item, at: 100))
+    #expect(put.nodes.count == 12 && put.nodes.allSatisfy { $0.result == .stored && $0.roundTrip == .milliseconds(20) })
+
+    let refusing = SimulatedNetwork.place(1), dead = SimulatedNetwork.place(2), slow = SimulatedNetwork.place(3)
+    let error = KRPCError(code: 201, text: "no")
+    network.addLiar(refusing) { datagram, _ in
+        guard let message = try? KRPCMessage(datagram) else { return [] }
+        return [KRPCMessage(transaction: message.transaction, body: .error(error)).encoded]
+    }
+    network.silent.insert(dead)
+    network.latency = { source, _ in .milliseconds(source == slow ? 700 : 10) }
+    let outcome = try #require(network.get(key.publicKey, at: 100).outcome)
+    #expect(outcome.nodes.count == outcome.asked && outcome.answers.count == 10 - 1)
+    for node in outcome.nodes {
+        switch node.address {
+        case refusing: #expect(node.finding == .refused(error) && node.roundTrip == .milliseconds(20) && node.id != nil)
+        case dead, slow: #expect(node.finding == .notAwaited && node.roundTrip == nil)
+        default: #expect(node.finding == .holding(.item(item)) && node.roundTrip == .milliseconds(20) && !node.isLate)
+        }
+    }
+}
+
+@Test("a bootstrap node that is asked again and in vain stands once in the outcome")
+func silentBootstrap() throws {
+    let network = SimulatedNetwork.healthy(3)
+    let dead = SimulatedNetwork.place(50)
+    network.addNode(100, mode: .client, bootstrap: [dead])
+    let outcome = try #require(network.get(key.publicKey, at: 100).outcome)
+    #expect(outcome.asked == 2)
+    #expect(outcome.nodes == [LookupOutcome.Node(address: dead, id: nil, finding: .timedOut)])
+}
+
+@Test("an item that came just before the answer that ends the look-up is not lost")
+func lastAnswerIsAnError() throws {
+    let now = Instant(nanoseconds: 0)
+    let client = MainlineNode(mode: .client, ownAddress: address("9.9.9.9:1"), awaitingBootstraps: true, now: now)
+    let first = address("1.2.3.4:5"), second = address("1.2.4.4:5")
+    client.add(bootstraps: [first, second], areAll: true, now: now)
+    let item = signedItem(key, sequence: 7, value: [1])
+    let id = client.put(signedItem(key, sequence: 6, value: [1]), now: now)
+    var transactions: [SocketAddress: [UInt8]] = [:]
+    for datagram in client.takeDatagrams() { transactions[datagram.destination] = try KRPCMessage(datagram.bytes).transaction }
+    var response = KRPCResponse(id: NodeID(for: first.ip, random: randomBytes(20)))
+    response.set(item)
+    let error = KRPCMessage.Body.error(KRPCError(code: 201, text: "no"))
+    // Both come before the events are asked for, as they do from a socket with more than one datagram.
+    client.receive(KRPCMessage(transaction: transactions[first]!, body: .response(response)).encoded, from: first, now: now)
+    client.receive(KRPCMessage(transaction: transactions[second]!, body: error).encoded, from: second, now: now)
+    guard case .putFinished(id, let outcome)? = client.takeEvents(now: now).last else { Issue.record("no outcome"); return }
+    #expect(outcome.newer == item && outcome.lookup.answers.map(\.holding) == [.item(item)])
+}
