@@ -43,6 +43,7 @@ let libraries: [[Target]] = [
     library("Mainline", ["Crypto", "Platform", "Pkarr", "RateLimits"]),
     library("HTTPClient", ["CCurl", "EventLoop", "Platform"], testedWith: ["HTTPServer"]),
     library("HTTPServer", ["CMicrohttpd", "EventLoop", "Platform"], testedWith: ["HTTPClient"]),
+    library("PublicationState", ["Pkarr", "JSON", "Crypto", "Platform"]),
     library("Discovery", ["Mainline", "RateLimits", "Pkarr", "HTTPClient", "EventLoop", "JSON", "Crypto", "Platform"]),
     library("PkarrRelay", ["Discovery", "Mainline", "Pkarr", "HTTPServer", "RateLimits", "EventLoop", "Crypto", "Platform"], testedWith: ["HTTPClient"]),
     library("QUIC", ["CQUIC", "Crypto", "Platform"]),
@@ -52,12 +53,15 @@ let libraries: [[Target]] = [
 ]
 
 let commands: [Target] = [
-    // What pkarr-publish, pkarr-resolve and pkarr-serve share of their command lines.
+    // What commands share of their command lines: where they remember; where they publish and look.
+    .target(
+        name: "StateOptions",
+        dependencies: ["PublicationState", "Toolkit", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     .target(
         name: "DiscoveryOptions",
-        dependencies: ["Discovery", "Toolkit", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+        dependencies: ["Discovery", "StateOptions", "Toolkit", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     command("iroh-txt", ["Iroh", "Pkarr"]),
-    command("pkarr-build", ["Pkarr", "Iroh"]),
+    command("pkarr-build", ["StateOptions", "PublicationState", "Pkarr", "Iroh"]),
     command("pkarr-publish", ["DiscoveryOptions", "Discovery"]),
     command("pkarr-resolve", ["DiscoveryOptions", "Discovery"]),
     command("pkarr-serve", ["PkarrRelay", "DiscoveryOptions", "Discovery", "RateLimits"]),

@@ -20,7 +20,7 @@ function __pkarr-build_parse_tokens -S
     set -l unparsed_tokens (__pkarr-build_tokens -pc)
     switch $unparsed_tokens[1]
     case 'pkarr-build'
-        __pkarr-build_parse_subcommand 0 'key=' 'records=+' 'every=' 'at=' 'generate-key=' 'log-format=' 'v/verbose' 'version' 'h/help'
+        __pkarr-build_parse_subcommand 0 'key=' 'records=+' 'every=' 'at=' 'generate-key=' 'state=' 'log-format=' 'v/verbose' 'version' 'h/help'
         switch $unparsed_tokens[1]
         case 'help'
             __pkarr-build_parse_subcommand -r 1 'version'
@@ -82,6 +82,7 @@ complete -c 'pkarr-build' -n '__pkarr-build_should_offer_completions_for_flags_o
 complete -c 'pkarr-build' -n '__pkarr-build_should_offer_completions_for_flags_or_options "pkarr-build" every' -l 'every' -d 'Sign again after this time, and keep running as long as there is input.' -rfka ''
 complete -c 'pkarr-build' -n '__pkarr-build_should_offer_completions_for_flags_or_options "pkarr-build" at' -l 'at' -d 'Take this as the present time, in microseconds since 1970, so that the output can be reproduced.' -rfka ''
 complete -c 'pkarr-build' -n '__pkarr-build_should_offer_completions_for_flags_or_options "pkarr-build" generate-key' -l 'generate-key' -d 'Write a new secret key to a file, print its public key, and do nothing else.' -rfka ''
+complete -c 'pkarr-build' -n '__pkarr-build_should_offer_completions_for_flags_or_options "pkarr-build" state' -l 'state' -d 'Remember between runs in this directory (default: STATE_DIRECTORY, as systemd sets it, else nothing is remembered).' -rfka ''
 complete -c 'pkarr-build' -n '__pkarr-build_should_offer_completions_for_flags_or_options "pkarr-build" log-format' -l 'log-format' -d 'How messages on standard error look.' -rfka 'text json'
 complete -c 'pkarr-build' -n '__pkarr-build_should_offer_completions_for_flags_or_options "pkarr-build" v verbose' -l 'verbose' -s 'v' -d 'Say more on standard error.'
 complete -c 'pkarr-build' -n '__pkarr-build_should_offer_completions_for_flags_or_options "pkarr-build" version' -l 'version' -d 'Show the version.'

@@ -47,6 +47,7 @@ _pkarr-build() {
         '--every[Sign again after this time, and keep running as long as there is input.]:duration:'
         '--at[Take this as the present time, in microseconds since 1970, so that the output can be reproduced.]:microseconds:'
         '--generate-key[Write a new secret key to a file, print its public key, and do nothing else.]:file:'
+        '--state[Remember between runs in this directory (default\: STATE_DIRECTORY, as systemd sets it, else nothing is remembered).]:DIR:'
         '--log-format[How messages on standard error look.]:text|json:{__pkarr-build_complete "${___log_format[@]}"}'
         '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'
         '--version[Show the version.]'

@@ -4,18 +4,18 @@ import Crypto
 ///
 /// Whoever publishes last under a key wins, so two publishers that don't know of each other erase each other's records. This one keeps
 /// every record that is not its own, byte for byte (spec/pkarr-wire.md, 8.2). Its own are, set by set, those it is given, and the sets
-/// named at its making.
+/// named at its making. What this guarantees together with the publisher, and what it can't, is in keyhole-merging(7).
 public struct PacketBuilder {
     /// What came of an event.
     public struct Outcome: Equatable, Sendable {
         /// The packet to publish from now on; nil when the one before still holds.
         public var packet: SignedPacket?
+        /// The timestamp of the newest packet of others that ``packet`` takes into account; nil when none was known.
+        public var previous: UInt64?
         public var notices: [Notice] = []
     }
 
     public enum Notice: Hashable, Sendable {
-        /// The newest packet seen is stamped this many microseconds in the future. The new one is stamped right after it.
-        case seenInFuture(UInt64)
         /// The message is larger than what most of the public DHT stores.
         case notStoredEverywhere(MessageBudget)
         /// Somebody published a newer packet than ours, without our records.
@@ -25,6 +25,9 @@ public struct PacketBuilder {
     public enum Failure: Error, Hashable {
         /// The message has more than ``SignedPacket/maximumMessageSize`` bytes.
         case tooLong(MessageBudget)
+        /// A packet has been seen or signed whose timestamp this is. It is not in the past yet, and nothing is ever signed with a
+        /// timestamp in the future: a homeserver that starts would find its own packet outranked.
+        case outranked(by: UInt64)
         /// The newest packet seen has the last timestamp there is.
         case noLaterTimestamp
     }
@@ -32,22 +35,33 @@ public struct PacketBuilder {
     private let key: SecretKey
     private let ownSets: Set<RRset>
     private let defaults: [ResourceRecord]
+    private let stamping: Stamping
     /// What the latest line of records brought.
     private var given: [ResourceRecord]?
     /// The newest packet that somebody else has signed, or we in an earlier life.
     private var base: SignedPacket?
     private var newestSeen: UInt64?
     private var signedTimestamps: Set<UInt64> = []
+    /// Packets that are known to have been made without knowledge of another one.
+    private var incomplete: Set<UInt64> = []
     private var latest: SignedPacket?
     private var hasTriedToSign = false
 
     /// - Parameters:
     ///   - ownSets: Sets that belong to this authority alone: once it has been given records, what others say in these sets is dropped.
     ///   - defaults: Records to publish until records of the same set are given.
-    public init(key: SecretKey, ownSets: Set<RRset>, defaults: [ResourceRecord] = []) {
+    public init(key: SecretKey, ownSets: Set<RRset>, defaults: [ResourceRecord] = [], stamping: Stamping = .exact) {
         self.key = key
         self.ownSets = ownSets
         self.defaults = defaults
+        self.stamping = stamping
+    }
+
+    /// Takes up what an earlier run has remembered: never to sign at a timestamp or below, and the newest packet that was seen.
+    public mutating func remember(floor: UInt64, packet: SignedPacket?) {
+        newestSeen = max(newestSeen ?? 0, floor)
+        guard let packet, base.map({ packet.isMoreRecent(than: $0) }) ?? true, !signedTimestamps.contains(packet.timestamp) else { return }
+        base = packet
     }
 
     /// Takes the records to publish from now on, in place of those given before. Signs if that changes anything.
@@ -55,28 +69,30 @@ public struct PacketBuilder {
     /// - Parameter now: Microseconds since 1970.
     public mutating func take(_ records: [ResourceRecord], now: UInt64) throws(Failure) -> Outcome {
         given = records
-        return latest?.records.hasSameRecords(as: composition) == true ? Outcome() : try sign(now: now)
+        return latest?.records.hasSameRecords(as: composition) == true ? Outcome() : try settle(now: now)
     }
 
     /// Takes a packet of the key that somebody has published. Signs if it changes what has to be published, or if it has replaced our
-    /// packet; one that replaced it but says the same is passed on as it is, so that two authorities over the same records don't
-    /// outbid each other for ever. Until there are records to merge, packets are only remembered.
+    /// packet; one that says the same is passed on as it is, so that two authorities over the same records don't outbid each other for
+    /// ever. Until there are records to merge, packets are only remembered.
     ///
+    /// - Parameter other: The timestamp of a packet that was published without knowledge of this one, as a receipt tells. If that is
+    ///   ours, or the newest, it is this packet whose records are kept, though it be older.
     /// - Precondition: The packet is the key's.
-    public mutating func take(_ packet: SignedPacket, now: UInt64) throws(Failure) -> Outcome {
+    public mutating func take(_ packet: SignedPacket, missingIn other: UInt64? = nil, now: UInt64) throws(Failure) -> Outcome {
         precondition(packet.publicKey == key.publicKey)
         newestSeen = max(newestSeen ?? 0, packet.timestamp)
+        if let other { incomplete.insert(other) }
         if packet == latest || signedTimestamps.contains(packet.timestamp) && packet.timestamp != latest?.timestamp { return Outcome() }
-        if let base, !packet.isMoreRecent(than: base) { return Outcome() }
+        if incomplete.contains(packet.timestamp), packet.timestamp != other { return Outcome() }
+        if let base, !packet.isMoreRecent(than: base), !incomplete.contains(base.timestamp) { return Outcome() }
         base = packet
-        guard let latest else { return isGivenNothing ? Outcome() : try sign(now: now) }
+        guard let latest else { return isGivenNothing ? Outcome() : try settle(now: now) }
         let hasReplacedOurs = packet.isMoreRecent(than: latest)
-        let composition = composition
-        if hasReplacedOurs, packet.records.hasSameRecords(as: composition) {
-            self.latest = packet
-            return Outcome(packet: packet)
-        }
-        if !hasReplacedOurs, latest.records.hasSameRecords(as: composition) { return Outcome() }
+        let saysTheSame = latest.records.hasSameRecords(as: composition)
+        if hasReplacedOurs, packet.records.hasSameRecords(as: composition), !isInFuture(packet, now) { return pass(packet) }
+        // Ours was refused because of the other: it is given again, now that the other is taken into account.
+        if saysTheSame, !hasReplacedOurs { return other == nil ? Outcome() : Outcome(packet: latest, previous: packet.timestamp) }
         var outcome = try sign(now: now)
         if hasReplacedOurs { outcome.notices.append(.overwritten) }
         return outcome
@@ -109,23 +125,36 @@ public struct PacketBuilder {
         return (base?.records ?? []).filter { !replaced.contains($0.set) } + own
     }
 
+    /// Passes the newest packet on if it says already what is to be published, else signs.
+    private mutating func settle(now: UInt64) throws(Failure) -> Outcome {
+        if latest == nil, let base, base.timestamp == newestSeen, !isInFuture(base, now), base.records.hasSameRecords(as: composition) {
+            return pass(base)
+        }
+        return try sign(now: now)
+    }
+
+    private mutating func pass(_ packet: SignedPacket) -> Outcome {
+        hasTriedToSign = true
+        latest = packet
+        return Outcome(packet: packet, previous: packet.timestamp)
+    }
+
+    private func isInFuture(_ packet: SignedPacket, _ now: UInt64) -> Bool { packet.timestamp > now }
+
     private mutating func sign(now: UInt64) throws(Failure) -> Outcome {
         hasTriedToSign = true
         let message = DNSMessage(answers: composition)
         let budget = MessageBudget(message)
         guard budget.total <= SignedPacket.maximumMessageSize else { throw .tooLong(budget) }
         let last = [newestSeen, latest?.timestamp].compactMap { $0 }.max()
+        guard last != UInt64(Int64.max) else { throw .noLaterTimestamp }
+        guard let timestamp = stamping.timestamp(for: message, after: last, isMerged: base != nil, now: now) else { throw .outranked(by: last ?? 0) }
         let packet: SignedPacket
-        do throws(SignedPacketError) {
-            packet = try SignedPacket(signing: message, timestamp: max(now, last.map { $0 + 1 } ?? 0), with: key)
-        } catch {
-            // The size has been checked, and no packet seen has a timestamp over 2^63 - 1.
-            throw .noLaterTimestamp
-        }
+        // The size has been checked, and no timestamp seen is over 2^63 - 1.
+        do throws(SignedPacketError) { packet = try SignedPacket(signing: message, timestamp: timestamp, with: key) } catch { throw .noLaterTimestamp }
         signedTimestamps.insert(packet.timestamp)
         latest = packet
-        var outcome = Outcome(packet: packet)
-        if let newestSeen, newestSeen > now, !signedTimestamps.contains(newestSeen) { outcome.notices.append(.seenInFuture(newestSeen - now)) }
+        var outcome = Outcome(packet: packet, previous: base?.timestamp)
         if budget.total > SignedPacket.storedEverywhereMessageSize { outcome.notices.append(.notStoredEverywhere(budget)) }
         return outcome
     }

@@ -19,7 +19,7 @@ public final class Stage {
     ///   - parser: Reads the lines.
     ///   - handle: Takes one object. It throws ``ObjectError`` when the object is wrong.
     ///   - end: Called when the input has ended.
-    /// - Returns: Bad data if anything was wrong with the input, else done.
+    /// - Returns: Bad data if anything was wrong with the input, else try again if that is why something was left out, else done.
     /// - Throws: What ended the stage before its time.
     public func run(
         parser: ObjectParser = ObjectParser(), _ handle: @escaping (InputObject) throws -> Void, end: @escaping () throws -> Void = {}
@@ -43,13 +43,14 @@ public final class Stage {
         return status
     }
 
-    /// Does some of the stage's work, from a timer say: bad data is reported and remembered, any other error ends the stage.
+    /// Does some of the stage's work, from a timer say: bad data and what has to be tried again is reported and remembered, any other
+    /// error ends the stage.
     public func attempt(_ work: () throws -> Void) {
         // Events of the same round may still come after the one that ended it.
         guard failure == nil else { return }
-        do { try work() } catch let error as CommandError where error.status == .badData {
+        do { try work() } catch let error as CommandError where [.badData, .tryAgain].contains(error.status) {
             log.error(error.message, hint: error.hint)
-            status = .badData
+            if status != .badData { status = error.status }
         } catch {
             failure = error
             loop.stop()

@@ -1,38 +1,48 @@
 import Crypto
 import EventLoop
+import Glibc
 import Iroh
 import JSON
 import Pkarr
 import Platform
+import PublicationState
+import StateOptions
 import Toolkit
 
 /// Lines in, packets out.
 final class Building {
+    /// A packet stamped so little in the future is waited for: clocks differ.
+    private static let longestWait: Duration = .seconds(2)
+
     private let publicKey: PublicKey
     private var builder: PacketBuilder
     private let every: Duration?
     private let at: UInt64?
+    private let state: StateDirectory?
     private let log: Log
     private let stage: Stage
     private var beat: Timer?
 
-    init(key: SecretKey, defaults: [ResourceRecord], every: Duration?, at: UInt64?, log: Log) {
+    init(key: SecretKey, defaults: [ResourceRecord], every: Duration?, at: UInt64?, state: StateDirectory?, log: Log) {
         publicKey = key.publicKey
         let names = EndpointAddress.recordNames(in: key.publicKey)
-        builder = PacketBuilder(key: key, ownSets: Set(names.map { RRset(name: $0, type: .txt) }), defaults: defaults)
+        let stamping: Stamping = at != nil ? .exact : every != nil ? .deferring : .deferringWhenMerging
+        builder = PacketBuilder(
+            key: key, ownSets: Set(names.map { RRset(name: $0, type: .txt) }), defaults: defaults, stamping: stamping)
         self.every = every
         self.at = at
+        self.state = state
         self.log = log
         stage = Stage(log: log)
     }
 
     func run() throws -> ExitStatus {
-        if every != nil {
+        if let every {
             beat = Timer(on: stage.loop) { [unowned self] in
-                startBeat()
+                beat?.start(after: every)
                 stage.attempt { try publish { now throws(PacketBuilder.Failure) in try builder.renew(now: now) } }
             }
-            startBeat()
+            beat?.start(after: every)
         }
         return try stage.run { [self] in try take($0) } end: { [self] in
             try publish { now throws(PacketBuilder.Failure) in
@@ -43,31 +53,80 @@ final class Building {
         }
     }
 
-    private func startBeat() { if let every { beat?.start(after: every) } }
-
     private func take(_ input: InputObject) throws {
         if input.object["payload"] != nil {
-            let packet = try SignedPacket(json: input.object)
-            guard packet.publicKey == publicKey else {
-                throw ObjectError("public_key", "the packet is \(packet.publicKey)'s, the key file is \(publicKey)'s")
-            }
-            try publish { now throws(PacketBuilder.Failure) in try builder.take(packet, now: now) }
+            try take(try SignedPacket(json: input.object))
+        } else if input.object["unmerged"] != nil {
+            try take(receipt: input.object)
         } else if input.object["records"] != nil {
             let records = try RecordSet(json: input.object, for: publicKey).records
             try publish { now throws(PacketBuilder.Failure) in try builder.take(records, now: now) }
         } else {
-            throw CommandError(.badData, "\(input.place): neither records nor a packet",
+            throw CommandError(.badData, "\(input.place): neither records nor a packet nor a receipt",
                                hint: input.object["endpoint_id"] == nil ? nil : "iroh-txt encode makes records of an endpoint")
         }
     }
 
-    private func publish(_ step: (UInt64) throws(PacketBuilder.Failure) -> PacketBuilder.Outcome?) throws {
+    /// A receipt shows packets that others have published meanwhile.
+    private func take(receipt: JSONObject) throws {
+        guard let timestamp = receipt["timestamp"]?.integerValue, timestamp >= 0 else { throw ObjectError("timestamp", "no timestamp") }
+        for (index, value) in try receipt.array("unmerged").enumerated() {
+            do {
+                guard let object = value.objectValue else { throw ObjectError("", "expected an object, found \(value.typeName)") }
+                try take(try SignedPacket(json: object), missingIn: UInt64(timestamp))
+            } catch let error as ObjectError { throw error.inside("unmerged[\(index)]") }
+        }
+    }
+
+    private func take(_ packet: SignedPacket, missingIn other: UInt64? = nil) throws {
+        guard packet.publicKey == publicKey else {
+            throw ObjectError("public_key", "the packet is \(packet.publicKey)'s, the key file is \(publicKey)'s")
+        }
+        let ahead = Duration.microseconds(Int64(clamping: packet.timestamp - min(packet.timestamp, now)))
+        if ahead > Self.longestWait {
+            log.warning("a packet of \(publicKey) is stamped \(ahead.components.seconds) s in the future", hint: Self.clockHint)
+        }
+        try publish(seen: packet) { now throws(PacketBuilder.Failure) in try builder.take(packet, missingIn: other, now: now) }
+    }
+
+    private static let clockHint = "set the clock of this machine, or of whoever else signs for the key"
+
+    private var now: UInt64 { at ?? WallClock.microseconds }
+
+    private func publish(seen: SignedPacket? = nil, _ step: (UInt64) throws(PacketBuilder.Failure) -> PacketBuilder.Outcome?) throws {
         let outcome: PacketBuilder.Outcome?
-        do throws(PacketBuilder.Failure) { outcome = try step(at ?? WallClock.microseconds) } catch { throw commandError(error) }
+        do { outcome = try attempt(seen: seen, step) } catch let failure as PacketBuilder.Failure {
+            guard case .outranked(let last) = failure, at == nil, last <= now + UInt64(Self.longestWait.nanoseconds / 1000) else {
+                throw commandError(failure)
+            }
+            // From outranked on the builder is as it was, except that it knows what it has been given.
+            while now <= last { usleep(UInt32(last - now + 1)) }
+            do { outcome = try attempt(seen: nil) { now throws(PacketBuilder.Failure) in try builder.renew(now: now) } } catch let failure as PacketBuilder.Failure {
+                throw commandError(failure)
+            }
+        }
         guard let outcome, let packet = outcome.packet else { return }
         for notice in outcome.notices { say(notice, of: packet) }
-        try StandardOutput.write(.object(packet.json))
-        startBeat()
+        var object = packet.json
+        object["previous"] = outcome.previous.map { .integer(Int64($0)) } ?? .null
+        try StandardOutput.write(.object(object))
+        if let every { beat?.start(after: every) }
+    }
+
+    /// Runs a step of the builder, and remembers what it signs before anybody sees it.
+    private func attempt(
+        seen: SignedPacket?, _ step: (UInt64) throws(PacketBuilder.Failure) -> PacketBuilder.Outcome?
+    ) throws -> PacketBuilder.Outcome? {
+        guard let state else { return try step(now) }
+        do {
+            return try state.update(publicKey, durably: true) { floor in
+                builder.remember(floor: floor.timestamp, packet: floor.packet)
+                if let seen { floor.note(seen, now: now) }
+                let outcome = try step(now)
+                if let packet = outcome?.packet { floor.raise(to: packet.timestamp) }
+                return outcome
+            }
+        } catch let error as StateError { throw CommandError(error) }
     }
 
     private func commandError(_ failure: PacketBuilder.Failure) -> CommandError {
@@ -75,6 +134,9 @@ final class Building {
         case .tooLong(let budget):
             CommandError(.badData, "the records take \(budget.total) bytes, a packet holds \(SignedPacket.maximumMessageSize)",
                          hint: "bytes of each: \(budget.description(zone: publicKey))")
+        case .outranked(let last):
+            CommandError(.tryAgain, "a packet of \(publicKey) is stamped later than now; nothing is signed before \(HTTPDate.text(microseconds: last))",
+                         hint: "\(Self.clockHint); nodes forget a packet that nobody puts again\(stateHint)")
         case .noLaterTimestamp:
             CommandError(.badData, "the newest packet of \(publicKey) has the last timestamp there is; nothing can replace it")
         }
@@ -83,15 +145,11 @@ final class Building {
     private func say(_ notice: PacketBuilder.Notice, of packet: SignedPacket) {
         switch notice {
         case .overwritten: log.notice("somebody has replaced our packet of \(publicKey) with a newer one; merged again")
-        case .seenInFuture(let microseconds):
-            log.warning("the newest packet of \(publicKey) is stamped \(seconds(microseconds)) s in the future; this one is stamped right after it",
-                        hint: "set the clock of this machine, or of whoever else signs for the key")
         case .notStoredEverywhere(let budget):
             log.warning("the records take \(budget.total) bytes; most nodes of the DHT store at most \(SignedPacket.storedEverywhereMessageSize)",
                         hint: "bytes of each: \(budget.description(zone: publicKey))")
         }
     }
 
-    /// Rounded up, so that it is never 0.
-    private func seconds(_ microseconds: UInt64) -> UInt64 { (microseconds - 1) / 1_000_000 + 1 }
+    private var stateHint: String { state.map { "; then remove \($0.file(publicKey, "floor"))" } ?? "" }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Crypto
 import JSON
 import Pkarr
+import StateOptions
 import Toolkit
 
 @main
@@ -34,10 +35,12 @@ struct PkarrBuild: ToolkitCommand {
     @Option(help: ArgumentHelp("Write a new secret key to a file, print its public key, and do nothing else.", valueName: "file"))
     var generateKey: String?
 
+    @OptionGroup var memory: StateOptions
+
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
-        if generateKey != nil, key != nil || !records.isEmpty || every != nil || at != nil {
+        if generateKey != nil, key != nil || !records.isEmpty || every != nil || at != nil || memory.state != nil {
             throw ValidationError("--generate-key goes with no other option")
         }
         if let at, at > UInt64(Int64.max) { throw ValidationError("--at has to be below 2^63") }
@@ -54,6 +57,6 @@ struct PkarrBuild: ToolkitCommand {
         guard let key else { throw CommandError(.usage, "give either --key or --generate-key", hint: "pkarr-build --help") }
         let secretKey = try KeyFile.read(key)
         let defaults = try records.flatMap { try RecordsFile.read($0, for: secretKey.publicKey) }
-        return try Building(key: secretKey, defaults: defaults, every: every?.duration, at: at, log: log).run()
+        return try Building(key: secretKey, defaults: defaults, every: every?.duration, at: at, state: memory.open(), log: log).run()
     }
 }

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -58,7 +59,7 @@ def test_every_packet_of_the_independent_encoder_comes_out_byte_for_byte(run, tm
     assert done.status == 0
     [packet] = done.objects
     assert packet == {"public_key": vector["public_key"], "timestamp": vector["timestamp"], "size": vector["size"],
-                      "records": vector["records_out"], "payload": vector["payload"]}
+                      "records": vector["records_out"], "payload": vector["payload"], "previous": None}
     assert ("bytes of each" in done.err) == (not vector["fits_libtorrent"])
 
 
@@ -116,10 +117,103 @@ def test_what_does_not_change_the_result_gives_no_packet(run, key):
     assert len(run("pkarr-build", "--key", key, "--at", NOW, input=lines(one, one, KEY.packet(timestamp=3), one)).objects) == 2
 
 
-def test_a_packet_from_the_future_is_replaced_right_after_its_time_and_that_is_said(run, key):
-    done = run("pkarr-build", "--key", key, "--at", NOW, input=lines(KEY.packet(timestamp=NOW + 60_000_000), records()))
-    assert done.status == 0 and done.objects[0]["timestamp"] == NOW + 60_000_001
-    assert "stamped 60 s in the future" in done.err and "clock" in done.err
+def test_nothing_is_signed_in_the_future_and_that_is_said_with_what_to_do(run, key, tmp_path):
+    future = KEY.packet(timestamp=NOW + 60_000_000)
+    done = run("pkarr-build", "--key", key, "--at", NOW, "--state", tmp_path / "state", input=lines(future, records()))
+    assert (done.status, done.out) == (75, "")
+    assert "stamped 60 s in the future" in done.err and "nothing is signed before Mon, 24 Nov 2025 16:01:00 GMT" in done.err
+    assert "set the clock" in done.err and "nodes forget" in done.err
+    # It has not been remembered: once the network has forgotten it, all is well.
+    done = run("pkarr-build", "--key", key, "--at", NOW, "--state", tmp_path / "state", input=lines(records()))
+    assert (done.status, done.objects[0]["timestamp"]) == (0, NOW)
+
+
+def test_a_packet_stamped_a_moment_ahead_is_waited_for(run, key):
+    ahead = KEY.packet(timestamp=time.time_ns() // 1000 + 300_000)
+    done = run("pkarr-build", "--key", key, input=lines(ahead, records(a("more", "127.0.0.1"))))
+    [signed] = done.objects
+    assert (done.status, done.err) == (0, "") and signed["timestamp"] > signed["previous"] and names(signed)[0] == ("@", "hello")
+
+
+def test_beside_others_it_signs_a_minute_behind_the_clock(run, key):
+    before = time.time_ns() // 1000
+    alone, = run("pkarr-build", "--key", key, input=lines(records())).objects
+    merged, = run("pkarr-build", "--key", key, input=lines(KEY.packet(), records(iroh("1.2.3.4:5")))).objects
+    after = time.time_ns() // 1000
+    assert before <= alone["timestamp"] <= after and before - 60_000_000 <= merged["timestamp"] <= after - 60_000_000
+    assert (alone["previous"], merged["previous"]) == (None, NOW)
+
+
+def test_what_the_packet_says_already_is_not_signed_again(run, key, tmp_path):
+    [first] = run("pkarr-build", "--key", key, "--at", NOW, input=lines(records(a("@", "127.0.0.1")))).objects
+    path = tmp_path / "records.json"
+    path.write_text(json.dumps(records(a("@", "127.0.0.1"))))
+    [again] = run("pkarr-build", "--key", key, "--records", path, input=lines(first)).objects
+    assert again == {**first, "previous": NOW}
+
+
+def receipt(packet, *unmerged):
+    return {"public_key": KEY.name, "timestamp": packet["timestamp"], "unmerged": list(unmerged)}
+
+
+def test_what_a_receipt_says_is_missing_is_merged_in_the_next_round(run, key, packet, tmp_path):
+    """Ours was published by somebody who did not know the other, and is the newest that is found now."""
+    path = tmp_path / "records.json"
+    path.write_text(json.dumps(records(iroh("1.2.3.4:5"))))
+    ours, missed = packet(NOW + 9, a("@", "127.0.0.1"), iroh("1.2.3.4:5")), packet(NOW + 5, a("@", "127.0.0.2"))
+    done = run("pkarr-build", "--key", key, "--records", path, input=lines(ours, receipt(ours, missed)))
+    assert names(done.objects[-1]) == [("@", "127.0.0.2"), ("_iroh", "addr=1.2.3.4:5")] and done.objects[-1]["timestamp"] > NOW + 9
+
+
+@pytest.mark.parametrize("line, reason", [
+    ({"unmerged": []}, "line 1: timestamp: no timestamp"), ({"timestamp": 1, "unmerged": {}}, "line 1: unmerged: expected an array"),
+    ({"timestamp": 1, "unmerged": [7]}, "line 1: unmerged[0]: expected an object"),
+    ({"timestamp": 1, "unmerged": [OTHER.packet()]}, "line 1: unmerged[0].public_key: the packet is"),
+])
+def test_a_bad_receipt_is_refused_with_its_place(run, key, line, reason):
+    done = run("pkarr-build", "--key", key, input=lines(line, records()))
+    assert done.status == 65 and reason in done.err and len(done.objects) == 1
+
+
+def test_with_a_state_no_timestamp_is_signed_twice_though_the_clock_goes_back(run, key, tmp_path):
+    state = "--state", tmp_path / "state"
+    stamps = [run("pkarr-build", "--key", key, "--at", at, *state, input=lines(records())).objects[0]["timestamp"]
+              for at in (NOW, NOW, NOW - 500_000)]
+    assert stamps == [NOW, NOW + 1, NOW + 2]
+    far_back = run("pkarr-build", "--key", key, "--at", NOW - 9_000_000, *state, input=lines(records()))
+    assert (far_back.status, far_back.out) == (75, "") and f"remove {tmp_path}/state/{KEY.name}.floor" in far_back.err
+
+
+def test_many_at_once_never_sign_the_same_timestamp(service, key, tmp_path):
+    started = [service("pkarr-build", "--key", key, "--at", NOW, "--state", tmp_path / "state") for _ in range(6)]
+    for turn in range(20):
+        for index, one in enumerate(started):
+            one.process.stdin.write(lines(records(a("@", f"127.0.{index}.{turn}"))))
+            one.process.stdin.flush()
+    stamps = [one.next()["timestamp"] for one in started for _ in range(20)]
+    assert sorted(stamps) == list(range(NOW, NOW + 120))
+    assert json.loads((tmp_path / "state" / f"{KEY.name}.floor").read_text())["timestamp"] == NOW + 119
+
+
+def test_with_a_state_what_the_network_has_forgotten_is_still_kept(run, key, tmp_path):
+    state = "--state", tmp_path / "state"
+    run("pkarr-build", "--key", key, *state, input=lines(KEY.packet(timestamp=NOW)))
+    [signed] = run("pkarr-build", "--key", key, *state, input=lines(KEY.packet(KEY.text("old"), NOW - 5), records(iroh("1.2.3.4:5")))).objects
+    assert names(signed) == [("@", "hello"), ("_iroh", "addr=1.2.3.4:5")] and signed["previous"] == NOW
+
+
+def test_the_state_directory_of_systemd_is_used(run, key, tmp_path):
+    run("pkarr-build", "--key", key, input=lines(records()), env={"STATE_DIRECTORY": f"{tmp_path}/one:{tmp_path}/two"})
+    assert os.listdir(tmp_path / "one") == [f"{KEY.name}.floor"] and not (tmp_path / "two").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"public_key":"x","timestamp":1}', b"\0" * 9999])
+def test_a_damaged_state_file_is_refused_by_name(run, key, tmp_path, content):
+    path = tmp_path / f"{KEY.name}.floor"
+    path.write_bytes(content)
+    done = run("pkarr-build", "--key", key, "--state", tmp_path, input=lines(records()))
+    assert (done.status, done.out) == (78, "") and f"state file {path} is damaged" in done.err and f"rm {path}" in done.err
+    assert path.read_bytes() == content
 
 
 def test_a_packet_with_the_last_timestamp_cannot_be_replaced(run, key):
@@ -153,7 +247,7 @@ def tampered(packet, position):
 @pytest.mark.parametrize("line, reason", [
     ('{"records"', "standard input, line 1, column"),
     ("7", "standard input, line 1: expected a JSON object"),
-    ("{}", "standard input, line 1: neither records nor a packet"),
+    ("{}", "standard input, line 1: neither records nor a packet nor a receipt"),
     ('{"endpoint_id":"x"}', "iroh-txt encode makes records of an endpoint"),
     ('{"records":[{"name":"a b"}]}', "line 1: records[0].name: a name can't hold byte 32"),
     ('{"records":[{"name":"a","type":"A","ttl":1,"address":"x"}]}', "line 1: records[0].address: not an IPv4 address"),
@@ -269,7 +363,7 @@ def test_a_packet_that_replaced_ours_is_merged_again(builder, packet):
 def test_a_newer_packet_that_says_the_same_is_passed_on(builder, packet):
     ours = builder.ask(records(iroh("1.2.3.4:5"), a("@", "127.0.0.1")))
     other = packet(ours["timestamp"] + 1, a("@", "127.0.0.1"), iroh("1.2.3.4:5"))
-    assert builder.ask(other) == other
+    assert builder.ask(other) == {**other, "previous": other["timestamp"]}
 
 
 def test_it_signs_again_after_the_time_given(service, key):

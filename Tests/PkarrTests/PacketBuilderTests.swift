@@ -26,8 +26,8 @@ private func packet(_ timestamp: UInt64, _ records: ResourceRecord...) -> Signed
     try! SignedPacket(signing: DNSMessage(answers: records), timestamp: timestamp, with: key)
 }
 
-private func builder(_ defaults: ResourceRecord...) -> PacketBuilder {
-    PacketBuilder(key: key, ownSets: [own], defaults: defaults)
+private func builder(_ defaults: ResourceRecord..., stamping: Stamping = .exact) -> PacketBuilder {
+    PacketBuilder(key: key, ownSets: [own], defaults: defaults, stamping: stamping)
 }
 
 @Test("what others published is kept byte for byte, and the own set replaced")
@@ -85,14 +85,122 @@ func passedOn() throws {
     #expect(try builder.take(other, now: 201).packet == nil)
 }
 
-@Test("a packet from the future is replaced right after its timestamp, and no further, and that is said")
+@Test("nothing is signed in the future: a packet that is stamped later than now stands until its time has come")
 func future() throws {
+    for stamping in [Stamping.exact, .deferring, .deferringWhenMerging] {
+        var builder = builder(stamping: stamping)
+        let now: UInt64 = 100_000_000
+        _ = try builder.take(packet(now + 5_000_000, address("@", 1)), now: now)
+        let failure = PacketBuilder.Failure.outranked(by: now + 5_000_000)
+        #expect(throws: failure) { try builder.take([text("_iroh", "a")], now: now) }
+        #expect(throws: failure) { try builder.renew(now: now + 3_900_000) }
+        let later = try #require(try builder.renew(now: now + 5_000_001)?.packet)
+        #expect(later.timestamp == now + 5_000_001)
+        #expect(later.records == [address("@", 1), text("_iroh", "a")])
+    }
+}
+
+@Test("a packet from the future is not passed on either, for that would keep it alive")
+func futurePassedOn() throws {
     var builder = builder()
-    _ = try builder.take(packet(5000, address("@", 1)), now: 100)
-    let outcome = try builder.take([text("_iroh", "a")], now: 100)
-    #expect(outcome.packet?.timestamp == 5001)
-    #expect(outcome.notices == [.seenInFuture(4900)])
-    #expect(try builder.renew(now: 6000)?.packet?.timestamp == 6000)
+    _ = try builder.take([address("@", 1), text("_iroh", "a")], now: 100_000_000)
+    let wrong = packet(105_000_000, address("@", 1), text("_iroh", "a"))
+    #expect(throws: PacketBuilder.Failure.outranked(by: 105_000_000)) { try builder.take(wrong, now: 100_000_100) }
+}
+
+@Test("what is signed beside others is stamped a minute behind the clock, but after what has been seen")
+func deference() throws {
+    let now: UInt64 = 1_000_000_000
+    var alone = builder(stamping: .deferringWhenMerging)
+    #expect(try alone.take([text("_iroh", "a")], now: now).packet?.timestamp == now)
+    var merging = builder(stamping: .deferringWhenMerging)
+    _ = try merging.take(packet(5, address("@", 1)), now: now)
+    #expect(try merging.take([text("_iroh", "a")], now: now).packet?.timestamp == now - 60_000_000)
+    var staying = builder(stamping: .deferring)
+    #expect(try staying.take([text("_iroh", "a")], now: now).packet?.timestamp == now - 60_000_000)
+    // A homeserver has just started.
+    let after = try #require(try staying.take(packet(now - 100_000, address("@", 1)), now: now).packet)
+    #expect(after.timestamp > now - 100_000 && after.timestamp <= now - 100_000 + 65536)
+}
+
+@Test("of two authorities that have seen the same packet, the same records give the same packet and others another timestamp")
+func ties() throws {
+    let now: UInt64 = 1_000_000_000
+    func merged(_ content: String) throws -> SignedPacket? {
+        var builder = PacketBuilder(key: key, ownSets: [], stamping: .deferringWhenMerging)
+        _ = try builder.take(packet(now - 100_000, address("@", 1)), now: now)
+        return try builder.take([text("_x", content)], now: now).packet
+    }
+    #expect(try merged("a") == merged("a"))
+    #expect(try merged("a")?.timestamp != merged("b")?.timestamp)
+}
+
+@Test("what an earlier run has signed or seen is never signed again or lost")
+func remembered() throws {
+    var builder = builder()
+    builder.remember(floor: 500, packet: packet(300, address("@", 1)))
+    let outcome = try builder.take([text("_iroh", "a")], now: 200)
+    #expect(outcome.packet?.timestamp == 501)
+    #expect(outcome.packet?.records == [address("@", 1), text("_iroh", "a")])
+    #expect(outcome.previous == 300)
+    // Somebody shows an old packet again.
+    #expect(try builder.take(packet(250, address("@", 2)), now: 600).packet == nil)
+}
+
+@Test("a packet says which one it was built on")
+func previous() throws {
+    var builder = builder()
+    #expect(try builder.take([text("_iroh", "a")], now: 100).previous == nil)
+    #expect(try builder.take(packet(150, address("@", 1)), now: 200).previous == 150)
+    // What has been signed here is not what others have published.
+    #expect(try builder.take([text("_iroh", "b")], now: 300).previous == 150)
+}
+
+@Test("a packet that already says what is wanted is passed on, not signed again")
+func nothingToAdd() throws {
+    var builder = builder()
+    let there = packet(150, address("@", 1), text("_iroh", "a"))
+    _ = try builder.take(there, now: 200)
+    let outcome = try builder.take([text("_iroh", "a")], now: 200)
+    #expect(outcome.packet == there && outcome.previous == 150)
+    #expect(try builder.finish(now: 300)?.packet == nil)
+}
+
+@Test("a packet that ours was published without is merged, though it is older, in the same run or in the next")
+func unmerged() throws {
+    var first = builder()
+    _ = try first.take(packet(50, address("@", 1)), now: 100)
+    let ours = try #require(try first.take([text("_iroh", "a")], now: 100).packet)
+    let missed = packet(80, address("@", 1), address("b", 2))
+    let outcome = try first.take(missed, missingIn: ours.timestamp, now: 200)
+    #expect(outcome.packet?.records == [address("@", 1), address("b", 2), text("_iroh", "a")])
+    #expect(outcome.previous == 80)
+
+    for order in [[ours, missed], [missed, ours]] {
+        var second = builder(text("_iroh", "a"))
+        for packet in order { _ = try second.take(packet, missingIn: packet == missed ? ours.timestamp : nil, now: 200) }
+        let signed = try second.renew(now: 300)
+        #expect(signed?.packet?.records == [address("@", 1), address("b", 2), text("_iroh", "a")])
+        #expect(signed?.packet.map { $0.timestamp > ours.timestamp } == true)
+    }
+}
+
+@Test("a packet that holds nothing new but was not taken into account lets ours be given again")
+func unmergedWithoutNews() throws {
+    var builder = builder()
+    _ = try builder.take(packet(50, address("@", 1)), now: 100)
+    let ours = try #require(try builder.take([text("_iroh", "a")], now: 100).packet)
+    let outcome = try builder.take(packet(80, address("@", 1)), missingIn: ours.timestamp, now: 200)
+    #expect(outcome.packet == ours && outcome.previous == 80)
+}
+
+@Test("of two packets with one timestamp the other's records are merged, with a later timestamp")
+func sameTimestamp() throws {
+    var builder = builder()
+    let ours = try #require(try builder.take([text("_iroh", "a")], now: 100).packet)
+    let outcome = try builder.take(packet(ours.timestamp, address("@", 1)), missingIn: ours.timestamp, now: 100)
+    #expect(outcome.packet?.records == [address("@", 1), text("_iroh", "a")])
+    #expect(outcome.packet?.timestamp == ours.timestamp + 1)
 }
 
 @Test("nothing can replace a packet with the last timestamp")
