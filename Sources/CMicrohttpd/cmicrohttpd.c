@@ -7,9 +7,9 @@
 
 /* The functions used, each with the type its header gives it. */
 #define FUNCTIONS(f)                                                                                                                       \
-    f(MHD_start_daemon) f(MHD_stop_daemon) f(MHD_get_daemon_info) f(MHD_run) f(MHD_get_timeout) f(MHD_lookup_connection_value)             \
-        f(MHD_suspend_connection) f(MHD_resume_connection) f(MHD_create_response_from_buffer) f(MHD_add_response_header)                   \
-            f(MHD_queue_response) f(MHD_destroy_response)
+    f(MHD_start_daemon) f(MHD_stop_daemon) f(MHD_get_daemon_info) f(MHD_run) f(MHD_get_timeout) f(MHD_get_connection_values)               \
+        f(MHD_get_connection_info) f(MHD_suspend_connection) f(MHD_resume_connection) f(MHD_create_response_from_buffer)                   \
+            f(MHD_add_response_header) f(MHD_queue_response) f(MHD_destroy_response)
 
 #define DECLARE(name) __typeof__(name) *name;
 static struct { FUNCTIONS(DECLARE) } mhd;
@@ -42,7 +42,8 @@ struct MHD_Daemon *keyhole_mhd_start(const struct keyhole_mhd_settings *settings
         MHD_OPTION_EXTERNAL_LOGGER, silence, NULL, MHD_OPTION_LISTEN_SOCKET, settings->listener, MHD_OPTION_CONNECTION_LIMIT,
         settings->most_connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT, settings->most_connections_per_address,
         MHD_OPTION_CONNECTION_TIMEOUT, settings->idle_seconds, MHD_OPTION_CONNECTION_MEMORY_LIMIT, settings->connection_memory,
-        MHD_OPTION_NOTIFY_COMPLETED, settings->on_completed, settings->context, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_COMPLETED, settings->on_completed, settings->context, MHD_OPTION_NOTIFY_CONNECTION, settings->on_connection,
+        settings->context, MHD_OPTION_END);
 }
 
 int keyhole_mhd_epoll(struct MHD_Daemon *daemon) {
@@ -59,8 +60,18 @@ int64_t keyhole_mhd_timeout(struct MHD_Daemon *daemon) {
 
 void keyhole_mhd_stop(struct MHD_Daemon *daemon) { mhd.MHD_stop_daemon(daemon); }
 
-const char *keyhole_mhd_value(struct MHD_Connection *connection, int query, const char *name) {
-    return mhd.MHD_lookup_connection_value(connection, query ? MHD_GET_ARGUMENT_KIND : MHD_HEADER_KIND, name);
+void keyhole_mhd_values(struct MHD_Connection *connection, int query, MHD_KeyValueIterator each, void *context) {
+    mhd.MHD_get_connection_values(connection, query ? MHD_GET_ARGUMENT_KIND : MHD_HEADER_KIND, each, context);
+}
+
+const struct sockaddr *keyhole_mhd_peer(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info = mhd.MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    return info ? info->client_addr : NULL;
+}
+
+int keyhole_mhd_socket(struct MHD_Connection *connection) {
+    const union MHD_ConnectionInfo *info = mhd.MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    return info ? info->connect_fd : -1;
 }
 
 void keyhole_mhd_suspend(struct MHD_Connection *connection) { mhd.MHD_suspend_connection(connection); }

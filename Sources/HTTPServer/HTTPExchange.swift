@@ -1,4 +1,4 @@
-import CMicrohttpd
+import Platform
 
 /// An answer to a request.
 public struct HTTPAnswer: Sendable {
@@ -13,100 +13,66 @@ public struct HTTPAnswer: Sendable {
     }
 }
 
-/// A request and the way to answer it. When the client goes away first, the answer is dropped.
+/// A request and the way to answer it, once. It knows nothing of sockets: whoever has a request can ask a handler with it.
 public final class HTTPExchange {
-    /// An overlong body is read on this far, in bytes, so that a client still writing it gets to see the 413.
-    private static let patience = 64 * 1024
-
-    private enum State {
-        case receiving
-        /// The handler has the request; the connection sleeps if it has returned without an answer.
-        case handling(asleep: Bool)
-        case answered(HTTPAnswer, asleep: Bool)
-        case over
-    }
-
     public let method: String
     /// Percent-decoded, without the query.
     public let path: String
-    public private(set) var body: [UInt8] = []
+    public let headers: [(name: String, value: String)]
+    /// Parameters of the query, percent-decoded; the value of one without `=` is empty.
+    public let parameters: [(name: String, value: String)]
+    /// Empty when it was too long, see ``isTooLong``.
+    public let body: [UInt8]
+    /// The body, as announced or as received, is longer than the server takes: the answer has to be 413, or another refusal.
+    public let isTooLong: Bool
+    /// Where the connection comes from.
+    public let peer: IPAddress
     /// Called once from ``answer(_:)``, for what a server adds to each answer.
     public var amend: ((inout HTTPAnswer) -> Void)?
 
-    private let connection: OpaquePointer
-    private let limit: Int
-    private let resume: () -> Void
-    private var excess = 0
-    private var state = State.receiving
+    private var reply: ((HTTPAnswer) -> Void)?
 
-    init(_ connection: OpaquePointer, method: String, path: String, limit: Int, resume: @escaping () -> Void) {
-        self.connection = connection
+    /// - Parameter reply: Called at most once, with the answer.
+    public init(
+        method: String, path: String, headers: [(name: String, value: String)], parameters: [(name: String, value: String)], body: [UInt8],
+        isTooLong: Bool, peer: IPAddress, reply: @escaping (HTTPAnswer) -> Void
+    ) {
         self.method = method
         self.path = path
-        self.limit = limit
-        self.resume = resume
+        self.headers = headers
+        self.parameters = parameters
+        self.body = body
+        self.isTooLong = isTooLong
+        self.peer = peer
+        self.reply = reply
     }
 
-    /// The value of a request header; nil when absent, and always nil once answered.
-    public func header(_ name: String) -> String? { value(query: false, name) }
+    /// The value of the first header of this name, in any case of letters.
+    public func header(_ name: String) -> String? { headers.first { $0.name.isSame(as: name) }?.value }
 
-    /// The value of a query parameter, empty for one without `=`.
-    public func query(_ name: String) -> String? { value(query: true, name) }
-
-    private func value(query: Bool, _ name: String) -> String? {
-        if case .over = state { return nil }
-        return keyhole_mhd_value(connection, query ? 1 : 0, name).map { String(cString: $0) }
+    /// The values of a header that may be there several times, in order, joined as one list (RFC 9110, 5.3); nil without any.
+    public func list(_ name: String) -> String? {
+        let values = headers.filter { $0.name.isSame(as: name) }.map(\.value)
+        return values.isEmpty ? nil : values.joined(separator: ", ")
     }
 
-    /// Answers the request. Further answers are dropped.
+    /// The value of the first query parameter of this name.
+    public func query(_ name: String) -> String? { parameters.first { $0.name == name }?.value }
+
+    /// Answers the request. Further answers are dropped, and so is one to a client that has gone.
     public func answer(_ answer: HTTPAnswer) {
-        guard case .handling(let asleep) = state else { return }
+        guard let reply else { return }
+        self.reply = nil
         var answer = answer
         amend?(&answer)
-        state = .answered(answer, asleep: asleep)
-        if asleep { resume() }
+        amend = nil
+        reply(answer)
     }
+}
 
-    /// Answers at once when the announced length is too large already.
-    func refuseByLength() -> MHD_Result {
-        guard let text = header("Content-Length"), let length = Int(text), length > limit else { return .YES }
-        state = .over
-        return send(HTTPAnswer(status: 413))
-    }
-
-    /// Takes a piece of the body; false when the client will not stop sending.
-    func take(_ bytes: UnsafeRawBufferPointer) -> Bool {
-        if excess == 0, body.count + bytes.count <= limit {
-            body.append(contentsOf: bytes)
-        } else {
-            excess += bytes.count
-        }
-        return excess <= Self.patience
-    }
-
-    /// The request is complete, or the connection has just been woken up to be answered.
-    func proceed(_ handler: (HTTPExchange) -> Void) -> MHD_Result {
-        if case .receiving = state {
-            state = .handling(asleep: false)
-            if excess > 0 { answer(HTTPAnswer(status: 413)) } else { handler(self) }
-        }
-        switch state {
-        case .handling:
-            state = .handling(asleep: true)
-            keyhole_mhd_suspend(connection)
-            return .YES
-        case .answered(let answer, _):
-            state = .over
-            return send(answer)
-        case .receiving, .over: return .NO
-        }
-    }
-
-    func abandon() { state = .over }
-
-    private func send(_ answer: HTTPAnswer) -> MHD_Result {
-        guard let response = keyhole_mhd_response(answer.body, answer.body.count) else { return .NO }
-        for header in answer.headers { keyhole_mhd_response_header(response, header.name, header.value) }
-        return keyhole_mhd_answer(connection, UInt32(answer.status), response)
+extension String {
+    /// Header names don't differ by case, and are ASCII.
+    fileprivate func isSame(as name: String) -> Bool {
+        utf8.count == name.utf8.count && zip(utf8, name.utf8).allSatisfy { $0 == $1 || ($0 | 0x20 == $1 | 0x20 && (0x61...0x7a).contains($0 | 0x20)) }
     }
 }

@@ -10,10 +10,12 @@ public final class HTTPServer {
     /// What clients may use.
     public struct Limits: Sendable {
         public var connections = 1000
-        /// All clients behind one proxy or one carrier's NAT share it.
-        public var connectionsPerAddress = 200
+        /// All clients behind one carrier's NAT share it; those behind a proxy, too, so a server behind one has none.
+        public var connectionsPerAddress: Int? = 200
         /// A connection without traffic is closed. Longer than any answer takes.
         public var idle: Duration = .seconds(30)
+        /// A connection on which no request has come in for so long is closed, traffic or not.
+        public var request: Duration = .seconds(60)
         /// Bytes of a request's body; more is answered with 413.
         public var body: Int
 
@@ -36,7 +38,13 @@ public final class HTTPServer {
     private var isClosing = false
     /// Connections have been woken up: the daemon has to run again, which its descriptor does not tell.
     private var hasResumed = false
-    private var exchanges: [ObjectIdentifier: HTTPExchange] = [:]
+    private var requests: [ObjectIdentifier: PendingRequest] = [:]
+    private var slow = SlowConnections()
+    private var slowTimer: Timer?
+    /// Connections that are open.
+    public private(set) var connections = 0
+    /// Connections opened since the start.
+    public private(set) var accepted: UInt64 = 0
 
     /// Starts to serve.
     ///
@@ -54,21 +62,23 @@ public final class HTTPServer {
         var settings = keyhole_mhd_settings()
         settings.listener = listener.release()
         settings.most_connections = UInt32(limits.connections)
-        settings.most_connections_per_address = UInt32(limits.connectionsPerAddress)
+        settings.most_connections_per_address = UInt32(limits.connectionsPerAddress ?? 0)
         settings.idle_seconds = UInt32(max(1, limits.idle.components.seconds))
         settings.connection_memory = Self.connectionMemory
         settings.context = Unmanaged.passUnretained(self).toOpaque()
         settings.on_request = { context, connection, target, method, _, bytes, count, slot in
             HTTPServer.from(context).receive(connection!, target!, method!, bytes, count!, slot!)
         }
-        settings.on_completed = { context, _, slot, _ in
+        settings.on_completed = { context, connection, slot, _ in
             guard let slot, let raw = slot.pointee else { return }
             slot.pointee = nil
-            HTTPServer.from(context).forget(Unmanaged<HTTPExchange>.fromOpaque(raw).takeUnretainedValue())
+            HTTPServer.from(context).forget(Unmanaged<PendingRequest>.fromOpaque(raw).takeUnretainedValue(), connection!)
         }
+        settings.on_connection = { context, connection, _, code in HTTPServer.from(context).note(connection!, isOpen: code == .CONNECTION_NOTIFY_STARTED) }
         guard let daemon = keyhole_mhd_start(&settings) else { throw SystemError(call: "MHD_start_daemon", code: ENOMEM) }
         self.daemon = daemon
         timer = Timer(on: loop) { [unowned self] in run() }
+        slowTimer = Timer(on: loop) { [unowned self] in closeOverdue() }
         watcher = try Watcher(on: loop, keyhole_mhd_epoll(daemon)) { [unowned self] _ in run() }
         watcher?.wait(for: .readable)
     }
@@ -80,10 +90,11 @@ public final class HTTPServer {
         guard let daemon else { return }
         // A connection that sleeps must not be left when the daemon stops; requests that come in the last round don't begin to.
         isClosing = true
-        for exchange in exchanges.values { exchange.answer(HTTPAnswer(status: 503)) }
+        for request in requests.values { request.answer(HTTPAnswer(status: 503)) }
         keyhole_mhd_run(daemon)
         watcher?.cancel()
         timer?.stop()
+        slowTimer?.stop()
         self.daemon = nil
         keyhole_mhd_stop(daemon)
     }
@@ -115,25 +126,47 @@ public final class HTTPServer {
         _ connection: OpaquePointer, _ target: UnsafePointer<CChar>, _ method: UnsafePointer<CChar>, _ bytes: UnsafePointer<CChar>?,
         _ count: UnsafeMutablePointer<Int>, _ slot: UnsafeMutablePointer<UnsafeMutableRawPointer?>
     ) -> MHD_Result {
+        let handler = isClosing ? { $0.answer(HTTPAnswer(status: 503)) } : handler
         guard let raw = slot.pointee else {
-            let exchange = HTTPExchange(connection, method: String(cString: method), path: String(cString: target), limit: limits.body) { [unowned self] in
+            let request = PendingRequest(connection, method: String(cString: method), path: String(cString: target), limit: limits.body) { [unowned self] in
                 resume(connection)
             }
-            exchanges[ObjectIdentifier(exchange)] = exchange
-            slot.pointee = Unmanaged.passUnretained(exchange).toOpaque()
-            return exchange.refuseByLength()
+            requests[ObjectIdentifier(request)] = request
+            slot.pointee = Unmanaged.passUnretained(request).toOpaque()
+            return request.isAnnouncedTooLong ? request.proceed(isTooLong: true, handler) : .YES
         }
-        let exchange = Unmanaged<HTTPExchange>.fromOpaque(raw).takeUnretainedValue()
+        let request = Unmanaged<PendingRequest>.fromOpaque(raw).takeUnretainedValue()
         if count.pointee > 0 {
-            let taken = exchange.take(UnsafeRawBufferPointer(start: bytes, count: count.pointee))
+            let taken = request.take(UnsafeRawBufferPointer(start: bytes, count: count.pointee))
             count.pointee = 0
             return taken ? .YES : .NO
         }
-        return exchange.proceed(isClosing ? { $0.answer(HTTPAnswer(status: 503)) } : handler)
+        slow.end(connection)
+        return request.proceed(handler)
     }
 
-    private func forget(_ exchange: HTTPExchange) {
-        exchange.abandon()
-        exchanges[ObjectIdentifier(exchange)] = nil
+    private func forget(_ request: PendingRequest, _ connection: OpaquePointer) {
+        request.abandon()
+        requests[ObjectIdentifier(request)] = nil
+        // The next request of a kept connection.
+        awaitRequest(on: connection)
+    }
+
+    private func note(_ connection: OpaquePointer, isOpen: Bool) {
+        connections += isOpen ? 1 : -1
+        guard isOpen else { return slow.end(connection) }
+        accepted += 1
+        awaitRequest(on: connection)
+    }
+
+    private func awaitRequest(on connection: OpaquePointer) {
+        if slow.count == 0, daemon != nil { slowTimer?.start(after: limits.request) }
+        slow.begin(connection, now: .now)
+    }
+
+    private func closeOverdue() {
+        // The daemon sees the end of the stream, and forgets the connection in its own time.
+        for connection in slow.takeOverdue(after: limits.request, now: .now) { shutdown(keyhole_mhd_socket(connection), Int32(SHUT_RDWR)) }
+        if slow.count > 0 { slowTimer?.start(after: limits.request / 4) }
     }
 }

@@ -24,7 +24,7 @@ struct CrossOrigin {
 
     /// To the question that a browser asks before a PUT.
     var preflightAnswer: HTTPAnswer {
-        var answer = HTTPAnswer(status: 204)
+        var answer = HTTPAnswer(status: 200)
         if let method { answer.headers.append(("Access-Control-Allow-Methods", method)) }
         if let headers { answer.headers.append(("Access-Control-Allow-Headers", headers)) }
         return answer

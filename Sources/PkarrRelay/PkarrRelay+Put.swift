@@ -6,31 +6,42 @@ import Pkarr
 import Platform
 
 /// PUT: checks in the order of spec/pkarr-wire.md, 2.1.
+///
+/// Of `If-Match`, which pkarr-relay 1.0 does not know any more, the meaning of versions 0.11 and 0.12 is kept (2.6): it costs those nothing
+/// who don't send it, and it spares those who do from erasing what they have not seen.
 extension PkarrRelay {
-    func put(_ exchange: HTTPExchange, _ key: PublicKey) {
+    func put(_ exchange: HTTPExchange, _ key: PublicKey, from client: IPAddress) {
         let packet: SignedPacket
         do throws(SignedPacketError) { packet = try SignedPacket(publicKey: key, payload: exchange.body) } catch {
             return exchange.refuse(400, error.description)
         }
-        if let cached = cache.entry(for: key)?.packet, cached.isMoreRecent(than: packet) {
-            return exchange.refuse(409, "a more recent packet is known")
+        let cached = cache.entry(for: key)?.packet
+        if let cached, cached.isMoreRecent(than: packet) { return exchange.refuse(409, "a more recent packet is known") }
+        let expected = exchange.expectedTimestamp
+        if let expected, cached.map({ $0.timestamp != expected && $0 != packet }) ?? (expected == .max) {
+            return exchange.refuse(412, "the packet known is not the one that If-Match names")
         }
+        guard mayLookUp(exchange, client) else { return }
         if let underWay = puts[key] {
             guard underWay.packet == packet else { return exchange.refuse(409, "another packet of this key is being put") }
             puts[key]!.exchanges.append(exchange)
             return
         }
         puts[key] = (packet, [exchange])
-        dht.put(MutableItem(packet)) { [weak self] outcome in self?.finish(packet, outcome) }
+        network.store(MutableItem(packet), onto: expected.map { PutBasis(previous: Int64($0)) }) { [weak self] outcome in self?.finish(packet, outcome) }
     }
 
     private func finish(_ packet: SignedPacket, _ outcome: PutOutcome) {
         let exchanges = puts.removeValue(forKey: packet.publicKey)?.exchanges ?? []
-        if let newer = outcome.newer, let other = try? SignedPacket(newer) { cache.note(other, seenAt: WallClock.microseconds) }
+        if let newer = outcome.newer, let other = try? SignedPacket(newer) { cache.note(other, seenAt: wallClock()) }
+        for item in outcome.unmerged { if let other = try? SignedPacket(item) { cache.note(other, seenAt: wallClock()) } }
         let receipt = Receipt(packet: packet, dht: outcome, relays: [])
-        if receipt.isStored, !receipt.isOvertaken { cache.note(packet, seenAt: WallClock.microseconds) }
+        let isOvertaken = receipt.isOvertaken || !outcome.unmerged.isEmpty
+        if receipt.isStored, !isOvertaken { cache.note(packet, seenAt: wallClock()) }
         for exchange in exchanges {
-            if receipt.isOvertaken {
+            if isOvertaken, outcome.newer == nil, exchange.expectedTimestamp != nil {
+                exchange.refuse(412, "the DHT does not have the packet that If-Match names")
+            } else if isOvertaken {
                 exchange.refuse(409, "the DHT has a more recent packet")
             } else if receipt.isStored {
                 exchange.answer(HTTPAnswer(status: 204, headers: [("Pkarr-Dht-Stored-Nodes", String(outcome.stored))]))
@@ -38,5 +49,16 @@ extension PkarrRelay {
                 exchange.refuse(500, "no DHT node has stored the packet\(outcome.lookup.ending.problem.map { ": " + $0 } ?? "")")
             }
         }
+    }
+}
+
+extension HTTPExchange {
+    /// The timestamp that the present packet has to have, from `If-Match`, with or without the quotes of an entity tag; nil without the
+    /// header. What is no timestamp is one that no packet has.
+    fileprivate var expectedTimestamp: UInt64? {
+        guard let text = header("If-Match") else { return nil }
+        let digits = text.count > 2 && text.hasPrefix("\"") && text.hasSuffix("\"") ? text.dropFirst().dropLast() : text[...]
+        guard !digits.isEmpty, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return .max }
+        return Int64(digits).map { UInt64($0) } ?? .max
     }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Discovery
 import DiscoveryOptions
 import EventLoop
+import HTTPServer
 import JSON
 import PkarrRelay
 import Platform
@@ -33,6 +34,8 @@ struct PkarrServe: ToolkitCommand {
         "A node of the network to join (repeatable; default: PKARR_BOOTSTRAP, else none).", valueName: "HOST:PORT"))
     var bootstraps: [DHTNode.Bootstrap] = []
 
+    @OptionGroup(title: "Limits") var limits: LimitOptions
+
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
@@ -45,15 +48,28 @@ struct PkarrServe: ToolkitCommand {
         let node = try bind("--dht-bind", dhtBind) { () throws(SystemError) in
             try DHTNode(on: loop, bind: dhtBind, bootstrap: bootstraps, mode: .server)
         }
-        let relay = try bind("--http", http) { () throws(SystemError) in
-            try PkarrRelay(on: loop, bind: http, dht: node, isFirstOfNetwork: bootstraps.isEmpty)
+        node.limiter = limits.queryLimiter
+        let relay = PkarrRelay(network: node, isFirstOfNetwork: bootstraps.isEmpty, visitors: limits.visitors)
+        relay.onUnknownProxy = { peer in
+            log.warning("\(peer) forwards requests, and all its clients count as one", hint: "--behind-proxy \(peer) takes their addresses from it")
+        }
+        var httpLimits = HTTPServer.Limits(body: PkarrRelay.largestBody)
+        if !limits.proxies.isEmpty { httpLimits.connectionsPerAddress = nil }
+        raiseOpenFileLimit()
+        let server = try bind("--http", http) { () throws(SystemError) in
+            try HTTPServer(on: loop, bind: http, limits: httpLimits) { relay.answer($0) }
+        }
+        relay.moreMetrics = { [unowned server] metrics in
+            metrics.add(of: server)
+            metrics.add(of: node)
+            metrics.addProcess()
         }
         let service = Service(on: loop)
         try StandardOutput.write(.object(JSONObject(members: [
-            ("dht", .string("\(node.localAddress)")), ("http", .string("http://\(relay.address)")),
+            ("dht", .string("\(node.localAddress)")), ("http", .string("http://\(server.address)")),
         ])))
         service.run()
-        relay.close()
+        server.close()
         node.close()
         return .done
     }

@@ -22,6 +22,7 @@ struct keyhole_mhd_settings {
     void *context;
     MHD_AccessHandlerCallback on_request;
     MHD_RequestCompletedCallback on_completed;
+    MHD_NotifyConnectionCallback on_connection;
 };
 
 /* A daemon without threads, for an outer loop that watches keyhole_mhd_epoll and calls keyhole_mhd_run. NULL on failure. */
@@ -34,8 +35,11 @@ int64_t keyhole_mhd_timeout(struct MHD_Daemon *daemon);
 /* No connection may be suspended. */
 void keyhole_mhd_stop(struct MHD_Daemon *daemon);
 
-/* A header or, with `query`, a query parameter; NULL if there is none. */
-const char *keyhole_mhd_value(struct MHD_Connection *connection, int query, const char *name);
+/* Calls `each` with every header or, with `query`, every query parameter, in order. */
+void keyhole_mhd_values(struct MHD_Connection *connection, int query, MHD_KeyValueIterator each, void *context);
+/* Where the connection comes from; NULL if that can't be told. */
+const struct sockaddr *keyhole_mhd_peer(struct MHD_Connection *connection);
+int keyhole_mhd_socket(struct MHD_Connection *connection);
 void keyhole_mhd_suspend(struct MHD_Connection *connection);
 void keyhole_mhd_resume(struct MHD_Connection *connection);
 
