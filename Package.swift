@@ -49,7 +49,7 @@ let libraries: [[Target]] = [
     library("QUIC", ["CQUIC", "Crypto", "Platform"]),
     library("Paths", ["CPlatform", "QUIC", "Iroh", "EventLoop", "Platform"]),
     library("Tunnel", ["Paths", "QUIC", "EventLoop", "JSON", "Crypto", "Platform"]),
-    library("Toolkit", ["JSON", "Platform", "Crypto", "EventLoop", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+    library("Toolkit", ["JSON", "Platform", "RateLimits", "Crypto", "EventLoop", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 ]
 
 let commands: [Target] = [

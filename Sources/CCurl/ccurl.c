@@ -15,6 +15,12 @@
 #define DECLARE(name) __typeof__(name) *name;
 static struct { FUNCTIONS(DECLARE) } curl;
 
+/* Connections to one server at the same time, in use or kept for the next request; a request more waits. Nobody here has so many
+   requests to one under way. */
+#define KEYHOLE_CURL_HOST_CONNECTIONS 8L
+/* Connections kept open, to all servers together. */
+#define KEYHOLE_CURL_KEPT_CONNECTIONS 32L
+
 struct keyhole_curl_multi {
     CURLM *handle;
     struct keyhole_curl_loop loop;
@@ -81,6 +87,8 @@ keyhole_curl_multi *keyhole_curl_multi_new(struct keyhole_curl_loop loop) {
     curl.curl_multi_setopt(multi->handle, CURLMOPT_SOCKETDATA, multi);
     curl.curl_multi_setopt(multi->handle, CURLMOPT_TIMERFUNCTION, on_timer);
     curl.curl_multi_setopt(multi->handle, CURLMOPT_TIMERDATA, multi);
+    curl.curl_multi_setopt(multi->handle, CURLMOPT_MAX_HOST_CONNECTIONS, KEYHOLE_CURL_HOST_CONNECTIONS);
+    curl.curl_multi_setopt(multi->handle, CURLMOPT_MAXCONNECTS, KEYHOLE_CURL_KEPT_CONNECTIONS);
     return multi;
 }
 
@@ -143,6 +151,8 @@ keyhole_curl_transfer *keyhole_curl_start(keyhole_curl_multi *multi, const struc
         SET(CURLOPT_COPYPOSTFIELDS, request->body);
     }
     SET(CURLOPT_CUSTOMREQUEST, request->method);
+    /* Rather than by a new connection, go by one that is being made, should it turn out to take many requests at once (HTTP/2). */
+    SET(CURLOPT_PIPEWAIT, 1L);
     /* Without it, giving up on a host name waits for the resolver's thread and stops the loop meanwhile. */
     SET(CURLOPT_QUICK_EXIT, 1L);
     if (status != CURLE_OK || curl.curl_multi_add_handle(multi->handle, easy) != CURLM_OK) goto failed;

@@ -1,12 +1,43 @@
 import EventLoop
 import Mainline
 import Pkarr
+import Platform
 
 /// Publishes packets on the DHT and on relays, everywhere at once (spec/pkarr-wire.md, 2.4 and 3.4).
 public final class Publisher {
-    private let sources: Sources
+    /// Publications on the DHT that a node takes: as many look-ups as it runs at the same time.
+    public static let jobs = 1...MainlineNode.mostRunning
 
-    public init(_ sources: Sources) { self.sources = sources }
+    private let dht: DHTNode?
+    private let loop: EventLoop
+    private var dhtPace: SourcePace
+    private var relays: [RelayQueue] = []
+    private var timer: Timer?
+
+    /// Called when ``hasRoom`` may have become true.
+    public var onRoom: () -> Void = {}
+
+    /// - Parameter jobs: Publications on the DHT at the same time.
+    public init(_ sources: Sources, on loop: EventLoop, jobs: Int) {
+        precondition(sources.dht != nil || !sources.relays.isEmpty, "there is nowhere to publish to")
+        precondition(Self.jobs.contains(jobs))
+        dht = sources.dht
+        self.loop = loop
+        dhtPace = SourcePace(mostUnderWay: jobs)
+        relays = sources.relays.map { relay in RelayQueue(relay, on: loop) { [unowned self] in onRoom() } }
+        timer = Timer(on: loop) { [unowned self] in onRoom() }
+    }
+
+    /// Whether the next packet would find its way at once. The DHT sets the pace, and where it is not used or gives no answer, the
+    /// fastest relay: what the others cannot take they are not asked about.
+    public var hasRoom: Bool {
+        if dht != nil {
+            let state = dhtPace.state(now: .now)
+            if state == .ready { return true }
+            if !dhtPace.isGone { return false }
+        }
+        return relays.contains { $0.hasRoom }
+    }
 
     /// Publishes a packet, which by its type has been verified.
     ///
@@ -14,25 +45,40 @@ public final class Publisher {
     ///   - previous: The timestamp of the packet of this key that was stored before, if known.
     ///   - completion: Called once, when every relay and node has answered or has been given up. Never from within this call.
     public func publish(_ packet: SignedPacket, previous: UInt64?, completion: @escaping (Receipt) -> Void) {
-        var pending = sources.relays.count + (sources.dht == nil ? 0 : 1)
-        precondition(pending > 0, "there is nowhere to publish to")
+        var pending = relays.count + (dht == nil ? 0 : 1)
         var put: PutOutcome?
-        var publications = [RelayClient.Publication?](repeating: nil, count: sources.relays.count)
+        var publications = [RelayClient.Publication?](repeating: nil, count: relays.count)
         func settle() {
             pending -= 1
             guard pending == 0 else { return }
-            let relays = zip(sources.relays, publications).map { Receipt.Relay(url: $0.url, publication: $1!) }
-            completion(Receipt(packet: packet, dht: put, relays: relays))
+            let answers = zip(relays, publications).map { Receipt.Relay(url: $0.relay.url, publication: $1!) }
+            completion(Receipt(packet: packet, dht: put, relays: answers))
         }
-        sources.dht?.put(MutableItem(packet)) { outcome in
-            put = outcome
-            settle()
+        if let dht {
+            self.put(packet, on: dht) { outcome in
+                put = outcome
+                settle()
+            }
         }
-        for (index, relay) in sources.relays.enumerated() {
+        for (index, relay) in relays.enumerated() {
             relay.put(packet, previous: previous) { publication in
                 publications[index] = publication
                 settle()
             }
+        }
+    }
+
+    private func put(_ packet: SignedPacket, on dht: DHTNode, completion: @escaping (PutOutcome) -> Void) {
+        guard dhtPace.state(now: .now) == .ready else {
+            // Relays have let this packet in while nobody answers in the DHT.
+            return Timer.once(on: loop, after: .zero) { completion(PutOutcome(lookup: LookupOutcome(ending: .noAnswer))) }
+        }
+        dhtPace.begin()
+        dht.put(MutableItem(packet)) { [self] outcome in
+            dhtPace.end(outcome.lookup.hasAnswers ? .answered : .noAnswer, now: .now, chance: .random(in: 0...1))
+            if case .gone(let moment) = dhtPace.state(now: .now) { timer?.start(after: moment - .now) }
+            completion(outcome)
+            onRoom()
         }
     }
 }

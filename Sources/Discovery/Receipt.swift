@@ -22,6 +22,8 @@ public struct Receipt: Sendable {
     public var relays: [Relay]
     /// The newest more recent packet or item that has been seen, verified. Its timestamp.
     public var newer: UInt64?
+    /// How often the packet was published until somebody could be reached, or until that was given up.
+    public var attempts = 1
 
     public init(packet: SignedPacket, dht: PutOutcome?, relays: [Relay]) {
         self.packet = packet
@@ -61,6 +63,7 @@ extension Receipt {
             ("conflicts", .array(conflicts)),
         ])
         object["dht"] = dht.map { .object($0.json) } ?? .null
+        if attempts > 1 { object["attempts"] = .integer(Int64(attempts)) }
         object["relays"] = .array(relays.map { .object($0.json) })
         return object
     }

@@ -1,6 +1,7 @@
 import Crypto
 import HTTPClient
 import Pkarr
+import Platform
 
 /// What a relay's answer to a PUT means, of any relay version (spec/pkarr-wire.md, 2.1 and 2.6).
 public enum PutVerdict: Equatable, Sendable {
@@ -53,6 +54,17 @@ public enum GetVerdict: Equatable, Sendable {
 }
 
 extension HTTPResponse {
+    /// How long not to ask again, as a 429 or 503 may say in seconds or with a date (RFC 9110, 10.2.3); never negative.
+    ///
+    /// - Parameter now: Microseconds since 1970.
+    func retryAfter(now: UInt64) -> Duration? {
+        guard [429, 503].contains(status), let text = header("Retry-After") else { return nil }
+        // So many seconds at most that they are still a number of nanoseconds.
+        if let seconds = UInt32(text) { return .seconds(Int64(seconds)) }
+        guard let moment = HTTPDate.microseconds(text) else { return nil }
+        return .microseconds(moment > now ? Int64(moment - now) : 0)
+    }
+
     /// The longest message of a relay that is kept, in characters.
     private static let mostWords = 200
 

@@ -27,6 +27,8 @@ public final class RelayClient {
             case refused
             case failed
             case unreachable
+            /// The relay gives no answer any more, or enough waits for it already, see ``RelayQueue``.
+            case notAsked = "not-asked"
         }
 
         public var outcome: Outcome
@@ -36,8 +38,10 @@ public final class RelayClient {
         public var nodes: Int?
         /// The packet that has overtaken this one, verified.
         public var newer: SignedPacket?
-        /// Why there was no answer.
+        /// Why there was no answer, or no question.
         public var error: String?
+        /// How long the relay wants to be left alone (`Retry-After`, RFC 9110, 10.2.3).
+        public var retryAfter: Duration?
         /// The relay's own words, see ``HTTPClient/HTTPResponse/words``.
         public var message: String?
         /// From the last request to the end of its answer, connecting included.
@@ -119,6 +123,7 @@ public final class RelayClient {
             case .success(let response):
                 publication.status = response.status
                 publication.message = response.words
+                publication.retryAfter = response.retryAfter(now: WallClock.microseconds)
                 switch PutVerdict(response) {
                 case .stored(let nodes): (publication.outcome, publication.nodes) = (.stored, nodes)
                 case .refused: publication.outcome = .refused

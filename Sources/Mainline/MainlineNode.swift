@@ -35,7 +35,7 @@ public final class MainlineNode {
     /// no more than this.
     public static let largestDatagram = 2048
     /// Look-ups and puts that run at the same time; more wait.
-    static let mostRunning = 64
+    public static let mostRunning = 64
     /// Look-ups and puts that wait; more are refused as overloaded.
     static let mostWaiting = 1024
     /// Whatever happens, a look-up ends after this long: six time-outs of the slowest kind.

@@ -48,4 +48,7 @@ public enum WallClock {
         clock_gettime(CLOCK_REALTIME, &time)
         return UInt64(time.tv_sec) * 1_000_000 + UInt64(time.tv_nsec) / 1000
     }
+
+    /// Whole seconds since 1970.
+    public static var seconds: UInt64 { microseconds / 1_000_000 }
 }
