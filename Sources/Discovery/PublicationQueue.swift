@@ -19,6 +19,8 @@ public final class PublicationQueue {
         public var retries: Int
         /// How often packets are put again, nil to put them once. Then what reached nobody is tried until it does.
         public var refresh: Duration?
+        /// When nobody at all has answered for so long, there is no point in going on with the next packet.
+        public var longestOutage: Duration = .seconds(300)
 
         public init(pace: Quota?, retries: Int, refresh: Duration?) {
             self.pace = pace
@@ -36,8 +38,6 @@ public final class PublicationQueue {
     static let sooner: Duration = .seconds(30)
     /// Before the first retry, and at most before a later one.
     static let backoff = Backoff(first: .seconds(1), longest: .seconds(30))
-    /// When nobody at all has answered for so long, there is no point in going on with the next packet.
-    public static let longestOutage: Duration = .seconds(300)
 
     private final class Entry {
         enum State: Equatable { case waiting(Turn), underWay, held }
@@ -96,8 +96,8 @@ public final class PublicationQueue {
     public var isFull: Bool { turns[Turn.first.rawValue].count >= Self.mostWaiting || begun - reported >= Self.mostUnreported }
     /// Whether nothing is left to do, now or later.
     public var isEmpty: Bool { entries.isEmpty }
-    /// Whether nobody has answered for ``longestOutage``.
-    public var isCutOff: Bool { failingSince.map { .now - $0 >= Self.longestOutage } ?? false }
+    /// Whether nobody has answered for ``Policy/longestOutage``.
+    public var isCutOff: Bool { failingSince.map { .now - $0 >= policy.longestOutage } ?? false }
 
     /// Adds a packet. It replaces the one of the same key, unless that one is more recent: then it is not published, and its receipt says so.
     public func add(_ packet: SignedPacket) {

@@ -55,7 +55,7 @@ final class PublishLoop {
             finishJournal()
             loop.stop()
         } else if policy.refresh == nil, queue.isCutOff {
-            report.giveUp("nobody has answered for \(PublicationQueue.longestOutage.components.seconds) seconds; the rest has not been tried")
+            report.giveUp("nobody has answered for \(policy.longestOutage.components.seconds) seconds; the rest has not been tried")
             loop.stop()
         }
     }

@@ -104,12 +104,12 @@ final class PublishReport {
         if !isEndless, warnings == Self.mostWarnings { log.notice("further failures are only summed up; the receipts tell of each") }
     }
 
-    /// The sum, where there is more than one packet to be summed up.
+    /// The sum, where there is more than one packet to be summed up, or might have been.
     func end() {
         line?.end()
-        guard !isEndless, tally.total + progress.skipped + rejected > 1 else { return }
+        guard !isEndless, progress.done > 1 || wasInterrupted else { return }
         var lines = tally.summary
-        lines[0] = "\(progress.done) packets: \(lines[0])"
+        lines[0] = "\(progress.done) packet\(progress.done == 1 ? "" : "s"): \(lines[0])"
         if progress.skipped > 0 { lines[0] += ", \(progress.skipped) skipped as stored before" }
         if rejected > 0 { lines[0] += ", \(rejected) lines wrong" }
         if wasInterrupted { lines[0] += "; ended by a signal" }

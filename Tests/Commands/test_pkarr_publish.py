@@ -67,7 +67,7 @@ def test_a_newer_packet_on_a_relay_stops_it_with_75(publish, network, new_key):
 
 
 def test_nothing_stored_anywhere_is_69(publish, dead_port, new_key):
-    done = publish(new_key().packet(), "--relay", f"http://{dead_port}", "--bootstrap", dead_port)
+    done = publish(new_key().packet(), "--relay", f"http://{dead_port}", "--bootstrap", dead_port, "--retries", "0")
     assert done.status == 69
     [receipt] = done.objects
     assert (receipt["stored"], receipt["dht"]["lookup"], receipt["relays"][0]["outcome"]) == (False, "no-answer", "unreachable")
@@ -84,7 +84,7 @@ def test_one_of_many_is_enough(publish, network, dead_port, new_key):
                                              (429, "rate-limited"), (500, "failed"), (503, "failed")])
 def test_what_relays_answer(publish, relay, new_key, status, outcome):
     odd = relay(lambda *request: (status, {}, b"words"))
-    done = publish(new_key().packet(), *only(odd))
+    done = publish(new_key().packet(), *only(odd), "--retries", "0")
     assert done.objects[0]["relays"] == [{"url": odd.url, "outcome": outcome, "status": status}]
     assert done.status == (0 if outcome == "stored" else 69)
     assert odd.count("PUT") == 1
@@ -202,7 +202,8 @@ def test_bad_lines_are_named_and_the_others_published(publish, relay, new_key):
     assert done.status == 65
     assert [receipt["timestamp"] for receipt in done.objects] == [NOW]
     assert plain.count("PUT") == 1
-    told = [line for line in done.err.splitlines() if not line.startswith("pkarr-publish: hint:")]
+    *told, total = [line for line in done.err.splitlines() if not line.startswith("pkarr-publish: hint:")]
+    assert total == f"pkarr-publish: {len(broken) + 1} packets: 1 stored, {len(broken)} lines wrong"
     assert len(told) == len(broken)
     for number, line in enumerate(told, 1):
         assert line.startswith(f"pkarr-publish: standard input, line {number}"), line
@@ -210,7 +211,7 @@ def test_bad_lines_are_named_and_the_others_published(publish, relay, new_key):
 
 def test_thousands_of_keys_in_order(publish, relay, new_key):
     plain, keys = relay(lambda *request: (204, {}, b"")), [new_key() for _ in range(3000)]
-    done = publish(*(key.packet() for key in keys), *only(plain))
+    done = publish(*(key.packet() for key in keys), *only(plain), "--rate", "unlimited")
     assert done.status == 0
     assert [receipt["public_key"] for receipt in done.objects] == [key.name for key in keys]
 
@@ -241,7 +242,8 @@ def test_nothing_in_nothing_out(publish, dead_port):
 @pytest.mark.parametrize("arguments", [
     ["--relay", "ftp://a/"], ["--relay", "http://"], ["--relay", "http://a/?b"], ["--relay", "http://u@a/"], ["--relay", "http://a:0/"],
     ["--relay", "http://a", "--no-relays"], ["--bootstrap", "a:1", "--no-dht"], ["--no-dht", "--no-relays"], ["--bootstrap", "a"],
-    ["--refresh", "5"], ["--refresh", "0s"], ["surplus"]])
+    ["--refresh", "5"], ["--refresh", "0s"], ["--rate", "0"], ["--rate", "4/h"], ["--rate", "-1"], ["--rate", "1/s/s"],
+    ["--jobs", "0"], ["--jobs", "65"], ["--retries", "-1"], ["--refresh", "5m", "--resume", "x"], ["surplus"]])
 def test_wrong_arguments(run, arguments):
     assert run("pkarr-publish", *arguments).status == 64
 
