@@ -165,7 +165,7 @@ _pkarr-publish() {
     local -a repeating_flags=()
     local -a non_repeating_flags=(--no-relays --no-dht --verbose -v --version -h --help)
     local -a repeating_options=(--relay --bootstrap)
-    local -a non_repeating_options=(--refresh --log-format)
+    local -a non_repeating_options=(--refresh --rate --jobs --retries --resume --log-format)
     __pkarr-publish_offer_flags_options 0
 
     # Offer option value completions
@@ -177,6 +177,18 @@ _pkarr-publish() {
         return
         ;;
     '--refresh')
+        return
+        ;;
+    '--rate')
+        return
+        ;;
+    '--jobs')
+        return
+        ;;
+    '--retries')
+        return
+        ;;
+    '--resume')
         return
         ;;
     '--log-format')
