@@ -26,7 +26,7 @@ venv = .build/venv
 # The commands that the tests run as processes are those that get installed.
 pytest = KEYHOLE_BIN=$(built) $(venv)/bin/python -m pytest -q
 
-build_packages = gcc pkg-config git ca-certificates libjansson-dev libsodium-dev nettle-dev libuv1-dev libmicrohttpd-dev \
+build_packages = gcc pkg-config git ca-certificates libjansson-dev libsodium-dev nettle-dev libuv1-dev libmicrohttpd-dev libsqlite3-dev \
 	libcurl4-openssl-dev libssl-dev libgnutls28-dev libngtcp2-dev libngtcp2-crypto-gnutls-dev
 demo_packages = curl python3
 test_packages = python3-venv shellcheck mandoc zsh fish debootstrap debian-archive-keyring

@@ -24,9 +24,10 @@ let systemLibraries: [Target] = [
     .systemLibrary(name: "CNettle", pkgConfig: "nettle", providers: [.apt(["nettle-dev"])]),
     .systemLibrary(name: "CUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
     .target(name: "CPlatform"),
-    // These two are loaded when something is first asked for or served: linking them would cost every start milliseconds and megabytes.
+    // These three are loaded when something is first asked for or served: linking them would cost every start milliseconds and megabytes.
     .target(name: "CCurl", linkerSettings: [.linkedLibrary("dl")]),
     .target(name: "CMicrohttpd", linkerSettings: [.linkedLibrary("dl")]),
+    .target(name: "CSQLite", linkerSettings: [.linkedLibrary("dl")]),
     .target(
         name: "CQUIC",
         linkerSettings: [.linkedLibrary("ngtcp2"), .linkedLibrary("ngtcp2_crypto_gnutls"), .linkedLibrary("gnutls")]),
@@ -40,6 +41,7 @@ let libraries: [[Target]] = [
     library("Pkarr", ["Crypto", "JSON", "Platform"]),
     library("Iroh", ["Crypto", "JSON", "Platform", "Pkarr"]),
     library("RateLimits", ["Platform"]),
+    library("DiskCache", ["CSQLite", "Platform"]),
     library("Mainline", ["Crypto", "Platform", "Pkarr", "RateLimits"]),
     library("HTTPClient", ["CCurl", "EventLoop", "Platform"], testedWith: ["HTTPServer"]),
     library("HTTPServer", ["CMicrohttpd", "EventLoop", "Platform"], testedWith: ["HTTPClient"]),
@@ -64,7 +66,7 @@ let commands: [Target] = [
     command("pkarr-build", ["StateOptions", "PublicationState", "Pkarr", "Iroh"]),
     command("pkarr-publish", ["DiscoveryOptions", "Discovery"]),
     command("pkarr-resolve", ["DiscoveryOptions", "Discovery"]),
-    command("pkarr-serve", ["PkarrRelay", "DiscoveryOptions", "Discovery", "RateLimits"]),
+    command("pkarr-serve", ["PkarrRelay", "DiskCache", "DiscoveryOptions", "Discovery", "RateLimits"]),
     command("quic-listen", ["Tunnel", "Iroh"]),
     command("quic-dial", ["Tunnel", "Iroh"]),
     command("tunnel-bridge", ["Tunnel"]),

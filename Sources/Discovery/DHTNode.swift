@@ -139,6 +139,13 @@ public final class DHTNode {
     public var knownNodes: Int { node.knownNodes }
     /// Items stored for others.
     public var storedItems: Int { node.storedItems }
+    /// Bytes of memory that they take, about.
+    public var storedBytes: Int { node.storedBytes }
+    /// Where they are kept beyond the memory for them and the life of the process.
+    public var archive: (any Archive)? {
+        get { node.archive }
+        set { node.archive = newValue }
+    }
 
     /// Closes the socket. Callbacks of what is under way are not called any more.
     public func close() {

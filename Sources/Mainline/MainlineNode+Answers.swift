@@ -27,7 +27,7 @@ extension MainlineNode {
             guard tokens.isValid(token, for: asker.address.ip, now: now) else {
                 return refuse(KRPCError(code: KRPCError.protocolCode, text: "invalid token"), message, to: asker)
             }
-            if let error = store.store(put) { return refuse(error, message, to: asker) }
+            if let error = store.store(put, now: now) { return refuse(error, message, to: asker) }
         case .other(nil): return refuse(KRPCError(code: KRPCError.methodUnknownCode, text: "unknown method"), message, to: asker)
         case .invalid(let error): return refuse(error, message, to: asker)
         }
@@ -36,7 +36,7 @@ extension MainlineNode {
 
     private func fill(_ response: inout KRPCResponse, with target: NodeID, moreRecentThan floor: Int64?, for asker: Contact, now: Instant) {
         response.token = tokens.token(for: asker.address.ip, now: now)
-        switch store.item(at: target) {
+        switch store.item(at: target, now: now) {
         case .immutable(let value): response.encodedValue = value
         case .mutable(let item):
             response.sequence = item.sequence

@@ -9,7 +9,7 @@ extension MainlineNode {
         operation.lookup = Lookup(
             target: operation.lookup.target, knowing: contacts, bootstraps: contacts.count < Lookup.width ? bootstraps : [])
         operations[id] = operation
-        takeFromOwnStore(id)
+        takeFromOwnStore(id, now: now)
         proceed(id, now: now)
     }
 
@@ -123,7 +123,7 @@ extension MainlineNode {
             }
             operation.put!.unmerged = operation.unmerged
             if operation.put!.newer == nil, operation.unmerged.isEmpty {
-                storeHere(item, onto: basis, &operation)
+                storeHere(item, onto: basis, &operation, now: now)
                 send(item, onto: basis, to: operation.lookup.closestResponders, for: id, &operation, now: now)
             }
             operations[id] = operation
@@ -178,8 +178,9 @@ extension MainlineNode {
     }
 
     /// A server is one of the nodes that its own look-ups concern.
-    private func takeFromOwnStore(_ id: OperationID) {
-        guard mode == .server, let operation = operations[id], case .mutable(let item)? = store.item(at: operation.lookup.target)
+    private func takeFromOwnStore(_ id: OperationID, now: Instant) {
+        guard mode == .server, let operation = operations[id],
+            case .mutable(let item)? = store.item(at: operation.lookup.target, now: now)
         else { return }
         let here = Contact(id: self.id, address: ownAddress)
         operations[id]!.outcome.nodes.append(
@@ -190,11 +191,11 @@ extension MainlineNode {
     // Putting
 
     /// A server stores an item itself when it is one of the closest nodes.
-    private func storeHere(_ item: MutableItem, onto basis: PutBasis?, _ operation: inout Operation) {
+    private func storeHere(_ item: MutableItem, onto basis: PutBasis?, _ operation: inout Operation, now: Instant) {
         guard mode == .server else { return }
         let closest = operation.lookup.closestResponders
         if closest.count == Lookup.width, closest.last!.contact.id.distance(to: item.target) < id.distance(to: item.target) { return }
-        let refusal = store.store(.mutable(item, cas: basis == nil ? nil : operation.outcome.sequence(at: ownAddress)))
+        let refusal = store.store(.mutable(item, cas: basis == nil ? nil : operation.outcome.sequence(at: ownAddress)), now: now)
         let result: PutOutcome.Result = refusal.map { .refused($0) } ?? .stored
         operation.put!.nodes.append(PutOutcome.Node(node: Contact(id: id, address: ownAddress), result: result, roundTrip: .zero))
     }

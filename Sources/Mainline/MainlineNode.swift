@@ -181,6 +181,13 @@ public final class MainlineNode {
     public var knownNodes: Int { table.count }
     /// Items stored for others.
     public var storedItems: Int { store.count }
+    /// Bytes of memory that they take, about.
+    public var storedBytes: Int { store.bytes }
+    /// Where items are kept beyond the memory for them and the life of the process.
+    public var archive: (any Archive)? {
+        get { store.archive }
+        set { store.archive = newValue }
+    }
 
     func send(_ message: KRPCMessage, to destination: SocketAddress) {
         datagrams.append(Datagram(bytes: message.encoded, destination: destination))

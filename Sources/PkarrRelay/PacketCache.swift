@@ -1,7 +1,8 @@
 import Crypto
 import Pkarr
+import Platform
 
-/// The packets that a relay has seen last, a bounded number of them.
+/// The packets that a relay has seen last, a bounded number of them in memory. With an archive, more of them, and beyond the process.
 struct PacketCache {
     /// A packet with when it was last seen in the DHT.
     struct Entry: Equatable {
@@ -18,22 +19,40 @@ struct PacketCache {
     private var newer: [PublicKey: Entry] = [:]
     private var older: [PublicKey: Entry] = [:]
 
-    /// - Parameter capacity: Most packets kept. Each takes some 1.5 KB.
-    init(capacity: Int) { half = max(1, capacity / 2) }
+    private let archive: (any Archive)?
 
+    /// - Parameter capacity: Most packets kept. Each takes some 1.5 KB.
+    init(capacity: Int, archive: (any Archive)? = nil) {
+        half = max(1, capacity / 2)
+        self.archive = archive
+    }
+
+    /// Packets in memory.
     var count: Int { newer.count + older.count }
 
-    mutating func entry(for key: PublicKey) -> Entry? {
+    /// - Parameter now: Microseconds since 1970, as all times here.
+    mutating func entry(for key: PublicKey, now: UInt64) -> Entry? {
         if let entry = newer[key] { return entry }
-        guard let entry = older.removeValue(forKey: key) else { return nil }
+        guard let entry = older.removeValue(forKey: key) ?? recalled(key, now: now) else { return nil }
         keep(entry)
         return entry
     }
 
+    /// A packet from the archive, where anything may have happened to it: key and signature are checked again.
+    private func recalled(_ key: PublicKey, now: UInt64) -> Entry? {
+        guard let (payload, age) = archive?.value(for: key.bytes) else { return nil }
+        guard let packet = try? SignedPacket(publicKey: key, payload: payload) else {
+            archive?.drop(key.bytes)
+            return nil
+        }
+        return Entry(packet: packet, lastSeen: now - min(now, UInt64(max(0, age.nanoseconds / 1000))))
+    }
+
     /// Takes a packet that was seen in the DHT, unless a more recent one is here.
     mutating func note(_ packet: SignedPacket, seenAt time: UInt64) {
-        if let present = entry(for: packet.publicKey), present.packet.isMoreRecent(than: packet) { return }
+        if let present = entry(for: packet.publicKey, now: time), present.packet.isMoreRecent(than: packet) { return }
         keep(Entry(packet: packet, lastSeen: time))
+        archive?.keep(packet.payload, for: packet.publicKey.bytes, age: .zero)
     }
 
     private mutating func keep(_ entry: Entry) {

@@ -25,7 +25,7 @@ extension PkarrRelay {
         guard let policy = ResolvePolicy(rawValue: exchange.query("policy") ?? ResolvePolicy.cacheFirst.rawValue) else {
             return exchange.refuse(400, "policy has to be CacheFirst, CacheOnly or NetworkOnly")
         }
-        let cached = cache.entry(for: key)
+        let cached = cache.entry(for: key, now: wallClock())
         switch policy {
         case .cacheOnly:
             if let cached { give(cached, to: exchange) } else { exchange.refuse(404, "not here") }

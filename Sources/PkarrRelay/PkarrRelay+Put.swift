@@ -15,7 +15,7 @@ extension PkarrRelay {
         do throws(SignedPacketError) { packet = try SignedPacket(publicKey: key, payload: exchange.body) } catch {
             return exchange.refuse(400, error.description)
         }
-        let cached = cache.entry(for: key)?.packet
+        let cached = cache.entry(for: key, now: wallClock())?.packet
         if let cached, cached.isMoreRecent(than: packet) { return exchange.refuse(409, "a more recent packet is known") }
         let expected = exchange.expectedTimestamp
         if let expected, cached.map({ $0.timestamp != expected && $0 != packet }) ?? (expected == .max) {

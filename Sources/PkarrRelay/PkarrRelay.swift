@@ -17,7 +17,7 @@ public final class PkarrRelay {
     let network: any PacketNetwork
     /// Whether the node was started without others to join: then having nobody to ask means that nobody has anything.
     let isFirstOfNetwork: Bool
-    var cache = PacketCache(capacity: cacheCapacity)
+    var cache: PacketCache
     /// Packets that are being put, each with those who wait for it.
     var puts: [PublicKey: (packet: SignedPacket, exchanges: [HTTPExchange])] = [:]
     /// Look-ups under way that nobody was told about yet.
@@ -32,14 +32,17 @@ public final class PkarrRelay {
     let wallClock: () -> UInt64
     private let clock: () -> Instant
 
-    /// - Parameter isFirstOfNetwork: Whether `network` was given no bootstrap nodes.
+    /// - Parameters:
+    ///   - isFirstOfNetwork: Whether `network` was given no bootstrap nodes.
+    ///   - archive: Where packets are kept beyond the memory for them and the life of the process.
     public init(
-        network: any PacketNetwork, isFirstOfNetwork: Bool, visitors: Visitors = Visitors(), clock: @escaping () -> Instant = { .now },
-        wallClock: @escaping () -> UInt64 = { WallClock.microseconds }
+        network: any PacketNetwork, isFirstOfNetwork: Bool, visitors: Visitors = Visitors(), archive: (any Archive)? = nil,
+        clock: @escaping () -> Instant = { .now }, wallClock: @escaping () -> UInt64 = { WallClock.microseconds }
     ) {
         self.network = network
         self.isFirstOfNetwork = isFirstOfNetwork
         self.visitors = visitors
+        cache = PacketCache(capacity: PkarrRelay.cacheCapacity, archive: archive)
         self.clock = clock
         self.wallClock = wallClock
     }

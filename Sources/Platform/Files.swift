@@ -37,3 +37,8 @@ public func readFile(_ path: String, limit: Int) throws(SystemError) -> [UInt8] 
         if bytes.count > limit { throw SystemError(call: "read", code: EFBIG) }
     }
 }
+
+/// Makes a folder (mode 0700) unless it is there; the one that it is to be in has to be.
+public func makeFolder(_ path: String) throws(SystemError) {
+    do throws(SystemError) { try systemCall("mkdir") { mkdir(path, 0o700) } } catch where error.code == EEXIST {}
+}

@@ -36,6 +36,8 @@ struct PkarrServe: ToolkitCommand {
 
     @OptionGroup(title: "Limits") var limits: LimitOptions
 
+    @OptionGroup(title: "Store") var store: StoreOptions
+
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
@@ -49,7 +51,9 @@ struct PkarrServe: ToolkitCommand {
             try DHTNode(on: loop, bind: dhtBind, bootstrap: bootstraps, mode: .server)
         }
         node.limiter = limits.queryLimiter
-        let relay = PkarrRelay(network: node, isFirstOfNetwork: bootstraps.isEmpty, visitors: limits.visitors)
+        let files = try store.open(log: log)
+        node.archive = files?.items
+        let relay = PkarrRelay(network: node, isFirstOfNetwork: bootstraps.isEmpty, visitors: limits.visitors, archive: files?.packets)
         relay.onUnknownProxy = { peer in
             log.warning("\(peer) forwards requests, and all its clients count as one", hint: "--behind-proxy \(peer) takes their addresses from it")
         }
@@ -62,6 +66,7 @@ struct PkarrServe: ToolkitCommand {
         relay.moreMetrics = { [unowned server] metrics in
             metrics.add(of: server)
             metrics.add(of: node)
+            if let files { metrics.add(of: files) }
             metrics.addProcess()
         }
         let service = Service(on: loop)

@@ -14,7 +14,14 @@ extension Metrics {
     mutating func add(of node: DHTNode) {
         add("dht_nodes", .gauge, "Nodes in the DHT node's routing table.", node.knownNodes)
         add("dht_items", .gauge, "Items that the DHT node has in memory for others.", node.storedItems)
+        add("dht_item_bytes", .gauge, "Memory that these items take, about.", node.storedBytes)
         add("dht_queries_refused_total", .counter, "DHT queries not answered because their address asked too often.", node.refusedQueries)
+    }
+
+    mutating func add(of store: StoreOptions.Files) {
+        add("store_bytes", .gauge, "Bytes in use in a file of the store.", store.all.map { ([("file", $0.name)], $0.file.bytes) })
+        add("store_failures_total", .counter, "Reads and writes of the store that failed.",
+            store.all.map { ([("file", $0.name)], $0.file.failures) })
     }
 
     mutating func addProcess() {

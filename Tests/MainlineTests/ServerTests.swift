@@ -145,14 +145,15 @@ func tokens() {
 @Test("the store keeps within its memory and drops what was not used for longest")
 func eviction() {
     var store = ItemStore(capacity: 20_000)
+    let now = Instant(nanoseconds: 1)
     let first = KRPCPut.immutable(Bencode.integer(0).encoded)
     for number in 0..<1000 as Range<Int64> {
-        #expect(store.store(.immutable(Bencode.integer(number).encoded)) == nil)
-        #expect(store.item(at: first.target) != nil)
+        #expect(store.store(.immutable(Bencode.integer(number).encoded), now: now) == nil)
+        #expect(store.item(at: first.target, now: now) != nil)
         #expect(store.bytes <= 20_000)
     }
-    #expect(store.count < 40 && store.item(at: KRPCPut.immutable(Bencode.integer(999).encoded).target) != nil)
-    #expect(store.item(at: KRPCPut.immutable(Bencode.integer(500).encoded).target) == nil)
+    #expect(store.count < 40 && store.item(at: KRPCPut.immutable(Bencode.integer(999).encoded).target, now: now) != nil)
+    #expect(store.item(at: KRPCPut.immutable(Bencode.integer(500).encoded).target, now: now) == nil)
 }
 
 @Test("one address gets a bounded number of answers, others are not concerned")
