@@ -9,24 +9,35 @@ import Platform
 struct Lookup {
     /// How many of the closest nodes have to answer, and get an item put: the mainline library's number (spec/pkarr-wire.md, 3.4).
     static let width = 20
+    /// Nodes that get an item put at most, however many somebody has crowded around its place (spec/pkarr-wire.md, 3.4).
+    static let mostNodes = 255
     /// Queries in all. An honest look-up in the public network takes 40 to 80.
-    static let mostQueries = 300
+    static let mostQueries = 400
     /// Candidates kept; those farthest away are dropped.
-    private static let mostCandidates = 160
+    private static let mostCandidates = 320
     /// Addresses that are remembered so as not to be taken twice.
     private static let mostKnown = 4096
     /// Contacts taken from one answer: no node needs to name more.
     private static let mostPerAnswer = 20
     /// Nodes that share an IP address, where it is not a local one. BEP 42 allows one address eight places.
     private static let mostPerIP = 3
-    /// Attempts at a bootstrap node, of which there are few, so that one lost datagram does not end everything.
-    private static let bootstrapAttempts = 2
+    /// With so many answers a look-up needs nobody in particular: as many nodes as libtorrent, most of the public DHT, stores an item at.
+    /// With fewer each counts, and those that stay silent are asked once more.
+    static let sufficient = 8
+
+    /// How far around the target nodes matter, see ``NetworkSize``.
+    struct Reach {
+        var distance: NodeID.Distance
+        /// Parts of the Internet, see ``Platform/IPAddress/network``.
+        var networks: Int
+    }
 
     enum State: Equatable { case fresh, asked, stalled, dead, answered }
 
     struct Candidate {
         var contact: Contact
         var state = State.fresh
+        var wasRetried = false
         var token: [UInt8]?
         fileprivate var rank: Rank
     }
@@ -44,7 +55,7 @@ struct Lookup {
     /// An address whose id is not known until it answers.
     private struct Bootstrap {
         var state = State.fresh
-        var attempts = 0
+        var wasRetried = false
     }
 
     /// Whom to ask next.
@@ -56,19 +67,26 @@ struct Lookup {
     let target: NodeID
     private(set) var candidates: [Candidate] = []
     private var bootstraps: [SocketAddress: Bootstrap] = [:]
+    /// Bootstrap addresses that are only turned to when those who are known turn out to be too few.
+    private var reserve: [SocketAddress]
     private var known: Set<SocketAddress> = []
     private var perIP: [IPAddress: Int] = [:]
     private(set) var queries = 0
+    /// Nil as long as the size of the network is not known: then the closest ``width`` are all that matter.
+    var reach: Reach?
 
+    /// - Parameters:
+    ///   - contacts: Nodes that have answered before.
+    ///   - addresses: Where to begin when those are too few or don't answer.
     init(target: NodeID, knowing contacts: [Contact], bootstraps addresses: [SocketAddress]) {
         self.target = target
+        reserve = addresses
         add(contacts[...])
-        add(bootstraps: addresses)
     }
 
-    mutating func add(bootstraps addresses: [SocketAddress]) {
-        for address in addresses where known.insert(address).inserted { bootstraps[address] = Bootstrap() }
-    }
+    mutating func add(bootstraps addresses: [SocketAddress]) { reserve += addresses }
+
+    mutating func add(contacts: [Contact]) { add(contacts[...]) }
 
     /// Takes the nodes that have not been asked yet and are worth asking; they count as asked.
     ///
@@ -76,9 +94,12 @@ struct Lookup {
     mutating func takeQueries(limit: Int) -> [Destination] {
         var destinations: [Destination] = []
         var room = limit - candidates.count { $0.state == .asked }
+        if !reserve.isEmpty, needsBootstraps {
+            for address in reserve where known.insert(address).inserted { bootstraps[address] = Bootstrap() }
+            reserve = []
+        }
         for address in bootstraps.keys where bootstraps[address]!.state == .fresh && queries < Lookup.mostQueries {
             bootstraps[address]!.state = .asked
-            bootstraps[address]!.attempts += 1
             queries += 1
             destinations.append(Destination(address: address, id: nil))
         }
@@ -89,6 +110,42 @@ struct Lookup {
             destinations.append(Destination(address: candidates[index].contact.address, id: candidates[index].contact.id))
         }
         return destinations
+    }
+
+    /// Takes the nodes to be asked once more, see ``sufficient``: a query may have been lost on its way, or may not have been understood.
+    mutating func takeRetries() -> [Destination] {
+        guard responders < Lookup.sufficient, queries < Lookup.mostQueries, !isAwaitingAnybody else { return [] }
+        var destinations: [Destination] = []
+        for index in candidates.indices where candidates[index].state == .stalled && !candidates[index].wasRetried {
+            guard destinations.count < Lookup.width else { break }
+            candidates[index].state = .asked
+            candidates[index].wasRetried = true
+            destinations.append(Destination(address: candidates[index].contact.address, id: candidates[index].contact.id))
+        }
+        for (address, bootstrap) in bootstraps where responders == 0 && bootstrap.state == .stalled && !bootstrap.wasRetried {
+            bootstraps[address] = Bootstrap(state: .asked, wasRetried: true)
+            destinations.append(Destination(address: address, id: nil))
+        }
+        queries += destinations.count
+        return destinations
+    }
+
+    private var isAwaitingAnybody: Bool {
+        window.contains { candidates[$0].state != .answered } || bootstraps.values.contains { $0.state == .fresh || $0.state == .asked }
+    }
+
+    /// Nodes that are known may have gone since, above all when they are known from another run.
+    private var needsBootstraps: Bool {
+        var living = 0
+        var isAnybodySilent = false
+        for candidate in candidates {
+            switch candidate.state {
+            case .answered: living += 1
+            case .fresh, .asked: living += 1
+            case .stalled, .dead: isAnybodySilent = true
+            }
+        }
+        return living < Lookup.width || isAnybodySilent && responders == 0
     }
 
     /// Nothing more is expected from anybody who matters.
@@ -119,16 +176,17 @@ struct Lookup {
         add(nodes.prefix(Lookup.mostPerAnswer))
     }
 
-    mutating func stalled(_ destination: Destination) {
-        change(destination, to: .stalled, from: [.asked])
-    }
+    /// A node takes longer than others do: the look-up goes on without it.
+    mutating func stalled(_ destination: Destination) { change(destination, to: .stalled, from: [.asked]) }
 
-    mutating func failed(_ destination: Destination) {
-        if destination.id == nil, let attempts = bootstraps[destination.address]?.attempts, attempts < Lookup.bootstrapAttempts, responders == 0 {
-            bootstraps[destination.address]!.state = .fresh
-        } else {
-            change(destination, to: .dead, from: [.asked, .stalled])
-        }
+    /// It turns out that others take as long.
+    mutating func resumed(_ destination: Destination) { change(destination, to: .asked, from: [.stalled]) }
+
+    /// A node has not answered in all the time it had.
+    mutating func failed(_ destination: Destination, isRetry: Bool) {
+        // The second query has more time.
+        if !isRetry, wasRetried(destination) { return }
+        change(destination, to: .dead, from: [.asked, .stalled])
     }
 
     /// The closest nodes that have answered.
@@ -136,9 +194,37 @@ struct Lookup {
 
     private var responders: Int { candidates.count { $0.state == .answered } }
 
-    /// The closest candidates that are alive as far as is known.
+    /// The nodes that have answered and are to get the item: the closest, and all others that are nearer than so many can be by chance.
+    var storers: [Candidate] {
+        var networks: Set<UInt64> = []
+        var storers: [Candidate] = []
+        for candidate in candidates where candidate.state == .answered && storers.count < Lookup.mostNodes {
+            if storers.count >= Lookup.width, !isWithinReach(candidate), networks.count >= reach?.networks ?? 0 { break }
+            networks.insert(candidate.contact.address.ip.network)
+            storers.append(candidate)
+        }
+        return storers
+    }
+
+    private func isWithinReach(_ candidate: Candidate) -> Bool {
+        guard let reach else { return false }
+        return !candidate.rank.isInvalid && candidate.rank.distance < reach.distance
+    }
+
+    /// The candidates that matter and are alive as far as is known.
     private var window: [Int] {
-        Array(candidates.indices.lazy.filter { candidates[$0].state != .dead && candidates[$0].state != .stalled }.prefix(Lookup.width))
+        var window: [Int] = []
+        window.reserveCapacity(Lookup.width)
+        for index in candidates.indices where candidates[index].state != .dead && candidates[index].state != .stalled {
+            if window.count >= Lookup.width, window.count >= Lookup.mostNodes || !isWithinReach(candidates[index]) { break }
+            window.append(index)
+        }
+        return window
+    }
+
+    private func wasRetried(_ destination: Destination) -> Bool {
+        guard let id = destination.id else { return bootstraps[destination.address]?.wasRetried ?? false }
+        return candidates.contains { $0.wasRetried && $0.contact == Contact(id: id, address: destination.address) }
     }
 
     private mutating func change(_ destination: Destination, to state: State, from allowed: [State]) {

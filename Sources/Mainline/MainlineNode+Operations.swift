@@ -6,8 +6,8 @@ extension MainlineNode {
         var operation = operation
         operation.startedAt = now
         let contacts = table.closest(to: operation.lookup.target, count: Lookup.width)
-        operation.lookup = Lookup(
-            target: operation.lookup.target, knowing: contacts, bootstraps: contacts.count < Lookup.width ? bootstraps : [])
+        operation.lookup = Lookup(target: operation.lookup.target, knowing: contacts, bootstraps: bootstraps)
+        operation.lookup.reach = size.reach(at: operation.lookup.target)
         operations[id] = operation
         takeFromOwnStore(id, now: now)
         proceed(id, now: now)
@@ -27,7 +27,12 @@ extension MainlineNode {
     func proceed(_ id: OperationID, now: Instant) {
         ask(for: id, now: now)
         guard let operation = operations[id], operation.isLookingUp else { return }
-        let lookup = operation.lookup
+        for destination in operations[id]!.lookup.takeRetries() {
+            let place = operations[id]!.place(of: destination, isRetry: true)
+            send(operation.query, to: destination, for: .lookup(id), place: place, isRetry: true, now: now)
+        }
+        let lookup = operations[id]!.lookup
+        if survey(for: id, now: now) { return }
         if lookup.isFinished {
             if lookup.queries > 0 || !isAwaitingBootstraps { finishLookup(id, .complete, now: now) }
         } else if lookup.isExhausted {
@@ -45,8 +50,9 @@ extension MainlineNode {
         }
     }
 
-    func send(_ query: KRPCQuery, to destination: Lookup.Destination, for purpose: Transaction.Purpose, place: Int = 0, now: Instant) {
-        let transaction = transactions.begin(Transaction(destination: destination, purpose: purpose, place: place, sentAt: now))
+    func send(_ query: KRPCQuery, to destination: Lookup.Destination, for purpose: Transaction.Purpose, place: Int = 0, isRetry: Bool = false, now: Instant) {
+        let transaction = transactions.begin(
+            Transaction(destination: destination, purpose: purpose, place: place, isRetry: isRetry, sentAt: now))
         var asker = id
         // libtorrent remembers whoever puts, read-only or not, and later waits for it in vain; it never remembers its own id.
         if mode == .client, case .put = query, let receiver = destination.id { asker = receiver }
@@ -61,9 +67,10 @@ extension MainlineNode {
         if let asked = transaction.destination.id, asked != contact.id { table.remove(Contact(id: asked, address: source)) }
         table.insert(contact, now: now)
         if mode == .server { noteVote(message.observedAddress, by: source) }
+        if transaction.isStalled { resume(now: now) }
         switch transaction.purpose {
         case .lookup(let id):
-            guard operations[id] != nil else { return }
+            guard operations[id]?.isLookingUp == true else { break }
             operations[id]!.lookup.answered(transaction.destination, by: contact, token: response.token, naming: response.nodes ?? [])
             operations[id]!.note(answer: .holding(.nothing), to: transaction, by: contact.id, after: roundTrip)
             ask(for: id, now: now)
@@ -78,13 +85,23 @@ extension MainlineNode {
         guard let (transaction, roundTrip) = transactions.end(message.transaction, from: source, now: now) else { return }
         switch transaction.purpose {
         case .lookup(let id):
-            operations[id]?.lookup.failed(transaction.destination)
+            guard operations[id]?.isLookingUp == true else { break }
+            operations[id]?.lookup.failed(transaction.destination, isRetry: true)
             operations[id]?.note(answer: .refused(error), to: transaction, by: transaction.destination.id, after: roundTrip)
             proceed(id, now: now)
         case .put(let id): endPut(id, transaction.place, .refused(error), after: roundTrip)
         case .ping: break
         }
         beginWaiting(now: now)
+    }
+
+    /// An answer that was given up shows that answers take longer than it seemed, on a busy machine for example. Who is no later than that
+    /// is waited for again.
+    private func resume(now: Instant) {
+        for transaction in transactions.resume(now: now) {
+            guard case .lookup(let id) = transaction.purpose else { continue }
+            operations[id]?.lookup.resumed(transaction.destination)
+        }
     }
 
     func expireTransactions(now: Instant) {
@@ -98,8 +115,7 @@ extension MainlineNode {
             if let id = transaction.destination.id { table.noteFailure(of: Contact(id: id, address: transaction.destination.address)) }
             switch transaction.purpose {
             case .lookup(let id):
-                operations[id]?.lookup.failed(transaction.destination)
-                operations[id]?.outcome.nodes[transaction.place].finding = .timedOut
+                operations[id]?.noteSilence(of: transaction)
             case .put(let id): endPut(id, transaction.place, .timedOut, after: nil)
             case .ping: break
             }
@@ -114,7 +130,6 @@ extension MainlineNode {
         for answer in unchecked where answer.operation == id { take(itemIn: answer.response, by: answer.contact, place: answer.place, for: id) }
         unchecked.removeAll { $0.operation == id }
         guard var operation = operations[id] else { return }
-        transactions.forget(id)
         operation.outcome = outcome(of: operation, ending)
         if case .put(let item, let basis) = operation.kind, ending == .complete || ending == .limited {
             operation.put = PutOutcome(lookup: operation.outcome)
@@ -124,7 +139,7 @@ extension MainlineNode {
             operation.put!.unmerged = operation.unmerged
             if operation.put!.newer == nil, operation.unmerged.isEmpty {
                 storeHere(item, onto: basis, &operation, now: now)
-                send(item, onto: basis, to: operation.lookup.closestResponders, for: id, &operation, now: now)
+                send(item, onto: basis, to: operation.lookup.storers, for: id, &operation, now: now)
             }
             operations[id] = operation
             finishPutIfDone(id)
@@ -132,6 +147,7 @@ extension MainlineNode {
             operations[id] = nil
             report(id, operation, operation.outcome.ending)
         }
+        noteSize(operation, id, ending, now: now)
         beginWaiting(now: now)
     }
 
@@ -141,6 +157,7 @@ extension MainlineNode {
         case .get: emit(.lookupFinished(id, outcome))
         case .put: emit(.putFinished(id, operation.put ?? PutOutcome(lookup: outcome)))
         case .refresh: maintenance.refreshes -= 1
+        case .survey: break
         }
     }
 
@@ -173,7 +190,7 @@ extension MainlineNode {
             let unmerged = operations[id]!.unmerged
             guard item != own, !basis.takesIntoAccount(item), !unmerged.contains(item), unmerged.count < PutBasis.mostUnmerged else { return }
             operations[id]!.unmerged.append(item)
-        case .put, .refresh: break
+        case .put, .refresh, .survey: break
         }
     }
 
@@ -193,8 +210,8 @@ extension MainlineNode {
     /// A server stores an item itself when it is one of the closest nodes.
     private func storeHere(_ item: MutableItem, onto basis: PutBasis?, _ operation: inout Operation, now: Instant) {
         guard mode == .server else { return }
-        let closest = operation.lookup.closestResponders
-        if closest.count == Lookup.width, closest.last!.contact.id.distance(to: item.target) < id.distance(to: item.target) { return }
+        let closest = operation.lookup.storers
+        if closest.count >= Lookup.width, closest.last!.contact.id.distance(to: item.target) < id.distance(to: item.target) { return }
         let refusal = store.store(.mutable(item, cas: basis == nil ? nil : operation.outcome.sequence(at: ownAddress)), now: now)
         let result: PutOutcome.Result = refusal.map { .refused($0) } ?? .stored
         operation.put!.nodes.append(PutOutcome.Node(node: Contact(id: id, address: ownAddress), result: result, roundTrip: .zero))

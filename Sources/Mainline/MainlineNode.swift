@@ -60,6 +60,10 @@ public final class MainlineNode {
     var unchecked: [(operation: OperationID, response: KRPCResponse, contact: Contact, place: Int)] = []
     var waiting: [(id: OperationID, operation: Operation)] = []
     private var lastOperation: UInt64 = 0
+    var size: NetworkSize
+    /// The look-up that finds out the size of the network.
+    var surveyor: OperationID?
+    var nextSurvey: Instant
     var tokens: Tokens
     var store: ItemStore
     /// Whose queries are answered, in server mode.
@@ -87,6 +91,8 @@ public final class MainlineNode {
         tokens = Tokens(now: now)
         store = ItemStore(capacity: storeCapacity)
         maintenance = Maintenance(now: now)
+        size = NetworkSize()
+        nextSurvey = now
     }
 
     // Asking
@@ -112,7 +118,6 @@ public final class MainlineNode {
         if let index = waiting.firstIndex(where: { $0.id == id }) {
             report(id, waiting.remove(at: index).operation, .cancelled)
         } else if let operation = operations.removeValue(forKey: id) {
-            transactions.forget(id)
             report(id, operation, .cancelled)
         }
     }
@@ -124,7 +129,7 @@ public final class MainlineNode {
         bootstraps += addresses.filter { $0.isUsable && $0 != ownAddress && !bootstraps.contains($0) }
         if areAll { isAwaitingBootstraps = false }
         for id in operations.keys {
-            if operations[id]!.lookup.candidates.count < Lookup.width { operations[id]!.lookup.add(bootstraps: bootstraps) }
+            operations[id]!.lookup.add(bootstraps: bootstraps)
             proceed(id, now: now)
         }
         if mode == .server { maintenance.hasToJoin(now: now) }
@@ -195,9 +200,13 @@ public final class MainlineNode {
 
     func emit(_ event: Event) { events.append(event) }
 
-    func start(_ operation: Operation, now: Instant) -> OperationID {
+    func newOperationID() -> OperationID {
         lastOperation += 1
-        let id = OperationID(number: lastOperation)
+        return OperationID(number: lastOperation)
+    }
+
+    func start(_ operation: Operation, now: Instant) -> OperationID {
+        let id = newOperationID()
         if operations.count < MainlineNode.mostRunning {
             begin(id, operation, now: now)
         } else if waiting.count < MainlineNode.mostWaiting {

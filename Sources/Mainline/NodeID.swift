@@ -43,9 +43,9 @@ public struct NodeID: Hashable, Sendable {
     }
 
     public struct Distance: Comparable, Sendable {
-        fileprivate var high: UInt64
-        fileprivate var middle: UInt64
-        fileprivate var low: UInt32
+        var high: UInt64
+        var middle: UInt64
+        var low: UInt32
 
         public static func < (left: Distance, right: Distance) -> Bool {
             (left.high, left.middle, left.low) < (right.high, right.middle, right.low)

@@ -7,6 +7,8 @@ struct Operation {
         case put(MutableItem, onto: PutBasis?)
         /// Finds nodes for the routing table.
         case refresh
+        /// Finds out how large the network is, see ``NetworkSize``.
+        case survey
     }
 
     var kind: Kind
@@ -38,12 +40,28 @@ struct Operation {
 
     var isLookingUp: Bool { put == nil }
 
+    /// Whether it matters that somebody may have crowded the target with nodes of his own, and whether there is a crowd at all.
+    var mayBeSurrounded: Bool {
+        guard lookup.candidates.count > Lookup.width else { return false }
+        switch kind {
+        case .put: return true
+        case .get: return newest == nil && lookup.isFinished
+        case .refresh, .survey: return false
+        }
+    }
+
     /// Where the outcome tells of a node that is about to be asked.
-    mutating func place(of destination: Lookup.Destination) -> Int {
-        // Only a bootstrap node is ever asked twice.
-        if destination.id == nil, let place = outcome.nodes.firstIndex(where: { $0.address == destination.address }) { return place }
+    mutating func place(of destination: Lookup.Destination, isRetry: Bool = false) -> Int {
+        if isRetry, let place = outcome.nodes.firstIndex(where: { $0.address == destination.address }) { return place }
         outcome.nodes.append(LookupOutcome.Node(address: destination.address, id: destination.id, finding: .notAwaited))
         return outcome.nodes.count - 1
+    }
+
+    /// A node has said nothing in all the time it had, or to the first of two queries.
+    mutating func noteSilence(of transaction: Transaction) {
+        guard isLookingUp, outcome.nodes[transaction.place].roundTrip == nil else { return }
+        outcome.nodes[transaction.place].finding = .timedOut
+        lookup.failed(transaction.destination, isRetry: transaction.isRetry)
     }
 
     mutating func note(answer finding: LookupOutcome.Finding, to transaction: Transaction, by id: NodeID?, after roundTrip: Duration) {
@@ -55,7 +73,7 @@ struct Operation {
         switch kind {
         case .get(let moreRecentThan): .get(target: lookup.target, moreRecentThan: moreRecentThan)
         case .put(let item, let basis): .get(target: lookup.target, moreRecentThan: Operation.floor(of: item, onto: basis))
-        case .refresh: .findNode(target: lookup.target)
+        case .refresh, .survey: .findNode(target: lookup.target)
         }
     }
 }

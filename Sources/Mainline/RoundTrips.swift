@@ -8,6 +8,9 @@ struct RoundTrips {
     private static let shortestPatience = Duration.milliseconds(250)
     /// With fewer answers than this nothing is known.
     private static let samplesNeeded = 4
+    /// As long as nothing is known. Most of the public network's nodes answer in this time (a quarter of a second is usual); whoever is
+    /// slower costs a query too many, whoever is dead no more than this.
+    private static let firstPatience = Duration.milliseconds(600)
 
     private var samples = 0
     private var smoothed = Duration.zero
@@ -35,7 +38,7 @@ struct RoundTrips {
 
     /// When a look-up stops waiting for a node and goes on with the next one. A late answer is still welcome.
     var patience: Duration {
-        guard samples >= RoundTrips.samplesNeeded else { return RoundTrips.longestPatience }
+        guard samples >= RoundTrips.samplesNeeded else { return RoundTrips.firstPatience }
         return min(max(smoothed + variation * 4, RoundTrips.shortestPatience), RoundTrips.longestPatience)
     }
 }

@@ -5,7 +5,7 @@ import Testing
 
 private var key: SecretKey { SecretKey(seed: [UInt8](repeating: 0x2a, count: 32))! }
 
-@Test("what one client puts another gets, from the twenty closest nodes")
+@Test("what one client puts another gets, from the twenty closest nodes and whoever is nearer than that many should be")
 func putAndGet() throws {
     let network = SimulatedNetwork.healthy(36)
     let item = signedItem(key, sequence: 7, value: Array("hello".utf8))
@@ -14,17 +14,17 @@ func putAndGet() throws {
 
     let put = try #require(network.put(item, at: 100))
     #expect(put.lookup.ending == .complete && put.newer == nil)
-    #expect(put.nodes.count == 20 && put.stored == 20)
+    #expect((20...30).contains(put.nodes.count) && put.stored == put.nodes.count)
     let everybody = (0..<36).map { network.nodes[SimulatedNetwork.place($0)]! }
-    let closest = everybody.map(\.id).sorted { $0.distance(to: item.target) < $1.distance(to: item.target) }.prefix(20)
+    let closest = everybody.map(\.id).sorted { $0.distance(to: item.target) < $1.distance(to: item.target) }.prefix(put.stored)
     #expect(put.nodes.map(\.node.id) == Array(closest))
-    #expect(everybody.filter { $0.storedItems == 1 }.count == 20)
+    #expect(everybody.filter { $0.storedItems == 1 }.count == put.stored)
 
     let got = network.get(key.publicKey, at: 101)
     let outcome = try #require(got.outcome)
-    #expect(got.items.count == 20 && Set(got.items) == [item])
-    #expect(outcome.ending == .complete && outcome.values == 20 && outcome.sequences == [7])
-    #expect(outcome.closest.map(\.id) == Array(closest))
+    #expect(got.items.count >= 20 && Set(got.items) == [item])
+    #expect(outcome.ending == .complete && outcome.values == got.items.count && outcome.sequences == [7])
+    #expect(outcome.closest.map(\.id) == Array(closest.prefix(20)))
     #expect(got.took < .milliseconds(200), "a healthy network answers in a few round trips")
 }
 
@@ -66,7 +66,7 @@ func deadNodes() throws {
 @Test("with a tenth of all datagrams lost the item is still stored and found")
 func loss() throws {
     let network = SimulatedNetwork.healthy(24)
-    var generator = SystemRandomNumberGenerator()
+    var generator = SeededGenerator(seed: 2)
     network.latency = { _, _ in Int.random(in: 0..<10, using: &generator) == 0 ? nil : .milliseconds(Int.random(in: 5...80, using: &generator)) }
     network.addNode(100, mode: .client, bootstrap: (0..<4).map(SimulatedNetwork.place))
     let put = try #require(network.put(signedItem(key, sequence: 7, value: [1]), at: 100))
@@ -126,7 +126,7 @@ func moreRecentThan() throws {
     let same = network.get(key.publicKey, at: 100, moreRecentThan: 7)
     #expect(same.items.isEmpty)
     #expect(same.outcome?.answers.contains { $0.holding == .notNewer(sequence: 7) } == true)
-    #expect(network.get(key.publicKey, at: 100, moreRecentThan: 6).items.count == 20)
+    #expect(network.get(key.publicKey, at: 100, moreRecentThan: 6).items.count >= 20)
 }
 
 @Test("a put stops when anybody has something newer, and shows it")
@@ -139,7 +139,7 @@ func newerSeen() throws {
     #expect(put.newer == newer && put.nodes.isEmpty)
     // At one sequence the larger value is the more recent item (spec/pkarr-wire.md, 1.6).
     #expect(network.put(signedItem(key, sequence: 8, value: [1]), at: 100)?.newer == newer)
-    #expect(network.put(signedItem(key, sequence: 8, value: [3]), at: 100)?.stored == 20)
+    #expect(network.put(signedItem(key, sequence: 8, value: [3]), at: 100)?.stored ?? 0 >= 20)
     #expect(Set(network.get(key.publicKey, at: 100).items.map(\.value)) == [[3]])
 }
 
@@ -154,9 +154,9 @@ func unmerged() throws {
         #expect(refused.stored == 0 && refused.nodes.isEmpty && refused.newer == nil && refused.unmerged == [foreign])
     }
     let own = signedItem(key, sequence: 9, value: [1])
-    #expect(network.put(own, at: 100, onto: PutBasis(previous: 7))?.stored == 20)
+    #expect(network.put(own, at: 100, onto: PutBasis(previous: 7))?.stored ?? 0 >= 20)
     #expect(network.put(signedItem(key, sequence: 11, value: [1]), at: 100, onto: PutBasis(previous: 7))?.unmerged == [own])
-    #expect(network.put(signedItem(key, sequence: 11, value: [1]), at: 100, onto: PutBasis(previous: 7, own: [own]))?.stored == 20)
+    #expect(network.put(signedItem(key, sequence: 11, value: [1]), at: 100, onto: PutBasis(previous: 7, own: [own]))?.stored ?? 0 >= 20)
 }
 
 @Test("of two puts at once each node takes the first and refuses the other with 301, whether it had an item before or not")

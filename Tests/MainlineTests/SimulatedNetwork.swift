@@ -29,11 +29,21 @@ final class SimulatedNetwork {
         SocketAddress(ip: .v4(0x0102_0000 + UInt32(number) * 257), port: 6881)
     }
 
+    /// Where ids come from, so that a network has the same shape each time.
+    private var ids: SeededGenerator
+
+    init(seed: UInt64 = 1) { ids = SeededGenerator(seed: seed) }
+
+    /// An id for the n-th address.
+    func newID(for number: Int) -> NodeID {
+        NodeID(for: SimulatedNetwork.place(number).ip, random: (0..<20).map { _ in UInt8.random(in: .min ... .max, using: &ids) })
+    }
+
     @discardableResult
     func addNode(_ number: Int, mode: MainlineNode.Mode = .server, bootstrap: [SocketAddress], id: NodeID? = nil) -> MainlineNode {
         let place = SimulatedNetwork.place(number)
         let node = MainlineNode(
-            mode: mode, ownAddress: place, id: id ?? NodeID(for: place.ip, random: randomBytes(20)),
+            mode: mode, ownAddress: place, id: id ?? newID(for: number),
             awaitingBootstraps: !bootstrap.isEmpty, now: now)
         nodes[place] = node
         if !bootstrap.isEmpty { node.add(bootstraps: bootstrap, areAll: true, now: now) }
@@ -44,8 +54,8 @@ final class SimulatedNetwork {
     func addLiar(_ place: SocketAddress, _ liar: @escaping Liar) { liars[place] = liar }
 
     /// A healthy network of servers that know each other.
-    static func healthy(_ count: Int) -> SimulatedNetwork {
-        let network = SimulatedNetwork()
+    static func healthy(_ count: Int, seed: UInt64 = 1) -> SimulatedNetwork {
+        let network = SimulatedNetwork(seed: seed)
         for number in 0..<count { network.addNode(number, bootstrap: number == 0 ? [] : [place(0)]) }
         network.run(for: .seconds(15))
         return network

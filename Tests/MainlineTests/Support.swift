@@ -30,3 +30,17 @@ func signedItem(_ key: SecretKey, sequence: Int64, value: [UInt8], salt: [UInt8]
 }
 
 func address(_ text: String) -> SocketAddress { SocketAddress(text)! }
+
+/// Random numbers that are the same each time (SplitMix64).
+struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var mixed = (state ^ state >> 30) &* 0xbf58_476d_1ce4_e5b9
+        mixed = (mixed ^ mixed >> 27) &* 0x94d0_49bb_1331_11eb
+        return mixed ^ mixed >> 31
+    }
+}
