@@ -59,13 +59,13 @@ public final class DiskCache: Archive {
     }
 
     public func keep(_ bytes: [UInt8], for key: [UInt8], age: Duration) {
-        attempt { file throws(DatabaseError) in
+        attempt(isWrite: true) { file throws(DatabaseError) in
             try file.set(bytes, for: key, time: Int64(WallClock.microseconds) - age.nanoseconds / 1000)
             try file.shrink(to: capacity)
         }
     }
 
-    public func drop(_ key: [UInt8]) { attempt { file throws(DatabaseError) in try file.remove(key) } }
+    public func drop(_ key: [UInt8]) { attempt(isWrite: true) { file throws(DatabaseError) in try file.remove(key) } }
 
     private func open() throws(DatabaseError) {
         do throws(DatabaseError) { file = try CacheFile(path: path) } catch where error.isDamage {
@@ -79,11 +79,12 @@ public final class DiskCache: Archive {
     }
 
     @discardableResult
-    private func attempt<Result>(_ body: (borrowing CacheFile) throws(DatabaseError) -> Result) -> Result? {
+    private func attempt<Result>(isWrite: Bool = false, _ body: (borrowing CacheFile) throws(DatabaseError) -> Result) -> Result? {
         do throws(DatabaseError) {
             if file == nil { try open() }
             let result = try body(file!)
-            isFailing = false
+            // Reading works on a full disk, too.
+            if isWrite { isFailing = false }
             return result
         } catch {
             failures += 1
