@@ -1,7 +1,8 @@
 import Crypto
-import Discovery
 import FuzzSupport
 import HTTPClient
+
+@testable import Discovery
 
 /// A public key whose packets the corpus holds.
 private let key = PublicKey(zBase32: "j144z7ipx879mk7h3m6cr4qamujgk8swznn5mbw9ropq5hffzewo")!
@@ -25,6 +26,7 @@ public func input(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
         if case .packet(let packet) = GetVerdict(response, for: key) {
             precondition(packet.publicKey == key && packet.payload == response.body, "only the key's own packet passes")
         }
+        if let pause = response.retryAfter(now: 1_800_000_000_000_000) { precondition(pause >= .zero, "nobody waits backwards") }
         if case .stored(let nodes?) = PutVerdict(response) { precondition(nodes >= 0, "a count is never negative") }
     }
 }
