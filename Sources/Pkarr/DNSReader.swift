@@ -1,27 +1,30 @@
-/// Reads the pieces of a DNS message one after another.
-struct DNSReader {
+/// Reads the pieces of a DNS message (RFC 1035, section 4) one after another.
+public struct DNSReader {
     private let bytes: [UInt8]
-    private(set) var position: Int
+    /// Bytes from the start of the message to what is read next.
+    public private(set) var position: Int
     private var end: Int
 
-    init(_ bytes: [UInt8]) {
+    public init(_ bytes: [UInt8]) {
         self.bytes = bytes
         position = 0
         end = bytes.count
     }
 
-    mutating func take(_ count: Int) throws(DNSMessageError) -> ArraySlice<UInt8> {
+    /// So many bytes as they are.
+    public mutating func take(_ count: Int) throws(DNSMessageError) -> ArraySlice<UInt8> {
         guard count <= end - position else { throw .truncated(offset: end) }
         defer { position += count }
         return bytes[position..<position + count]
     }
 
-    mutating func integer<Number: FixedWidthInteger & UnsignedInteger>(_: Number.Type) throws(DNSMessageError) -> Number {
+    /// A number in network order.
+    public mutating func integer<Number: FixedWidthInteger & UnsignedInteger>(_: Number.Type) throws(DNSMessageError) -> Number {
         try take(Number.bitWidth / 8).reduce(0) { $0 << 8 | Number($1) }
     }
 
     /// A name, its pointers followed (RFC 1035, section 4.1.4). Each pointer has to lead before the labels it ends, so following ends.
-    mutating func name() throws(DNSMessageError) -> DomainName {
+    public mutating func name() throws(DNSMessageError) -> DomainName {
         let start = position
         var wire: [UInt8] = []
         var cursor = position
@@ -54,7 +57,8 @@ struct DNSReader {
         }
     }
 
-    mutating func record() throws(DNSMessageError) -> ResourceRecord {
+    /// A record, names in its data in full.
+    public mutating func record() throws(DNSMessageError) -> ResourceRecord {
         let name = try name()
         let type = RecordType(rawValue: try integer(UInt16.self))
         let classField = try integer(UInt16.self)

@@ -1,16 +1,31 @@
 /// Writes a DNS message with names compressed as real pkarr peers do it (spec/pkarr-wire.md, 1.5): every suffix of a compressible name is
 /// remembered where it first stood, and the longest one remembered becomes a pointer.
-struct DNSWriter {
-    private(set) var bytes: [UInt8]
+public struct DNSWriter {
+    /// The message so far.
+    public private(set) var bytes: [UInt8]
     /// Suffixes in wire form and the offset of their first appearance.
     private var offsets: [ArraySlice<UInt8>: Int] = [:]
     /// Pointers have 14 bits.
     private static let furthestOffset = 0x3fff
 
-    init(answerCount: UInt16) {
+    init(answerCount: UInt16) { self.init(id: 0, flags: DNSMessage.flags, counts: [0, answerCount, 0, 0]) }
+
+    /// Begins with a header (RFC 1035, section 4.1.1).
+    ///
+    /// - Parameter counts: Questions, answers, authorities and additional records that will be written.
+    public init(id: UInt16, flags: UInt16, counts: [UInt16]) {
         bytes = []
         bytes.reserveCapacity(SignedPacket.maximumMessageSize)
-        for field in [0, DNSMessage.flags, 0, answerCount, 0, 0] { append(field) }
+        append(id)
+        append(flags)
+        for count in counts { append(count) }
+    }
+
+    /// Writes a question (RFC 1035, section 4.1.2), its name in full.
+    public mutating func append(question name: DomainName, type: RecordType, class: UInt16) {
+        append(compressing: name)
+        append(type.rawValue)
+        append(`class`)
     }
 
     private mutating func append(_ number: some FixedWidthInteger) {
@@ -32,7 +47,7 @@ struct DNSWriter {
         bytes.append(0)
     }
 
-    mutating func append(_ record: ResourceRecord) {
+    public mutating func append(_ record: ResourceRecord) {
         append(compressing: record.name)
         append(record.type.rawValue)
         append(record.classField)

@@ -7,11 +7,14 @@ struct RDATALayout {
     var names: Int
     /// Whether names are compressed when written, which real peers do for the types of RFC 1035 (spec/pkarr-wire.md, 1.5).
     var isCompressed: Bool
+    /// Bytes that follow the names in well-formed data: those of SOA's numbers (RFC 1035, section 3.3.13).
+    var trailing = 0
 
     init?(of type: RecordType) {
         switch type.rawValue {
         case 2, 3, 4, 5, 7, 8, 9, 12: self.init(0, 1, true)  // NS, MD, MF, CNAME, MB, MG, MR, PTR
-        case 6, 14: self.init(0, 2, true)  // SOA, MINFO
+        case 6: self.init(0, 2, true, trailing: 20)  // SOA
+        case 14: self.init(0, 2, true)  // MINFO
         case 15: self.init(2, 1, true)  // MX
         case 17: self.init(0, 2, false)  // RP
         case 18, 21, 36: self.init(2, 1, false)  // AFSDB, RT, KX
@@ -22,9 +25,10 @@ struct RDATALayout {
         }
     }
 
-    private init(_ fixed: Int, _ names: Int, _ isCompressed: Bool) {
+    private init(_ fixed: Int, _ names: Int, _ isCompressed: Bool, trailing: Int = 0) {
         self.fixed = fixed
         self.names = names
         self.isCompressed = isCompressed
+        self.trailing = trailing
     }
 }

@@ -6,12 +6,13 @@ public struct RecordType: RawRepresentable, Hashable, Sendable {
     public static let a = RecordType(rawValue: 1)
     public static let ns = RecordType(rawValue: 2)
     public static let cname = RecordType(rawValue: 5)
+    public static let soa = RecordType(rawValue: 6)
     public static let txt = RecordType(rawValue: 16)
     public static let aaaa = RecordType(rawValue: 28)
     public static let svcb = RecordType(rawValue: 64)
     public static let https = RecordType(rawValue: 65)
     /// EDNS (RFC 6891): its class field holds a size.
-    static let opt = RecordType(rawValue: 41)
+    public static let opt = RecordType(rawValue: 41)
 
     private static let names: [(RecordType, String)] = [
         (.a, "A"), (.ns, "NS"), (.cname, "CNAME"), (.txt, "TXT"), (.aaaa, "AAAA"), (.svcb, "SVCB"), (.https, "HTTPS"),

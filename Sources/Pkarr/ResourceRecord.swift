@@ -25,3 +25,25 @@ public struct ResourceRecord: Hashable, Sendable {
         self.rdata = rdata
     }
 }
+
+extension ResourceRecord {
+    /// Whether the data has exactly the form of its type, as far as the type is known here. Pkarr's reader also takes data that is empty
+    /// or followed by more (spec/pkarr-wire.md, 1.5), at which DNS clients would refuse a whole answer.
+    public var hasExactForm: Bool {
+        if let layout = RDATALayout(of: type) { return layout.fits(rdata) }
+        guard type.name != nil else { return true }
+        if case .other = data { return false }
+        return true
+    }
+}
+
+extension RDATALayout {
+    fileprivate func fits(_ rdata: [UInt8]) -> Bool {
+        var reader = DNSReader(rdata)
+        do throws(DNSMessageError) {
+            _ = try reader.take(fixed)
+            for _ in 0..<names { _ = try reader.name() }
+        } catch { return false }
+        return rdata.count - reader.position == trailing
+    }
+}

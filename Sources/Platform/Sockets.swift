@@ -37,6 +37,13 @@ public enum Sockets {
         return socket
     }
 
+    /// A UDP socket from a port of the kernel's choice that exchanges datagrams with one address only.
+    public static func udpConnect(to address: SocketAddress) throws(SystemError) -> FileDescriptor {
+        let socket = try open(address, datagramType)
+        try systemCall("connect") { address.withSockaddr { connect(socket.number, $0, $1) } }
+        return socket
+    }
+
     /// A listening Unix socket of mode 0600. A socket file left by a dead process is replaced; a live one, or a file that is no socket,
     /// is `EADDRINUSE`.
     public static func unixListener(path: String) throws(SystemError) -> FileDescriptor {

@@ -9,7 +9,7 @@ struct LimitOptions: ParsableArguments {
     @Option(help: ArgumentHelp("HTTP requests of one address.", valueName: "QUOTA"))
     var limitRequests = QuotaArgument(Visitors.Quotas.defaultRequests)
 
-    @Option(help: ArgumentHelp("HTTP requests of one address for which the DHT is asked.", valueName: "QUOTA"))
+    @Option(help: ArgumentHelp("HTTP requests, and as many DNS questions, of one address for which the DHT is asked.", valueName: "QUOTA"))
     var limitLookups = QuotaArgument(Visitors.Quotas.defaultLookups)
 
     @Option(help: ArgumentHelp("Queries of one address that the DHT node answers.", valueName: "QUOTA"))
@@ -31,7 +31,7 @@ struct LimitOptions: ParsableArguments {
 
     var queryLimiter: AddressLimiter { AddressLimiter(limitQueries.quota, exempt: exempt ?? AddressRange.localNetworks) }
 
-    private var exempt: [AddressRange]? { exemptions.isEmpty ? nil : exemptions.compactMap(\.range) }
+    var exempt: [AddressRange]? { exemptions.isEmpty ? nil : exemptions.compactMap(\.range) }
 }
 
 /// A quota on the command line: `2r/s`, `30r/m,burst=5`, or `off`.

@@ -34,6 +34,8 @@ struct PkarrServe: ToolkitCommand {
         "A node of the network to join (repeatable; default: PKARR_BOOTSTRAP, else none).", valueName: "HOST:PORT"))
     var bootstraps: [DHTNode.Bootstrap] = []
 
+    @OptionGroup(title: "DNS") var dns: DNSOptions
+
     @OptionGroup(title: "Limits") var limits: LimitOptions
 
     @OptionGroup(title: "Store") var store: StoreOptions
@@ -63,17 +65,20 @@ struct PkarrServe: ToolkitCommand {
         let server = try bind("--http", http) { () throws(SystemError) in
             try HTTPServer(on: loop, bind: http, limits: httpLimits) { relay.answer($0) }
         }
+        let door = try dns.open(on: loop, relay, limits, log: log)
         relay.moreMetrics = { [unowned server] metrics in
             metrics.add(of: server)
             metrics.add(of: node)
             if let files { metrics.add(of: files) }
+            if let door { metrics.add(of: door) }
             metrics.addProcess()
         }
         let service = Service(on: loop)
-        try StandardOutput.write(.object(JSONObject(members: [
-            ("dht", .string("\(node.localAddress)")), ("http", .string("http://\(server.address)")),
-        ])))
+        var addresses = JSONObject(members: [("dht", .string("\(node.localAddress)")), ("http", .string("http://\(server.address)"))])
+        if let door { addresses["dns"] = .array(door.addresses.map { .string("\($0)") }) }
+        try StandardOutput.write(.object(addresses))
         service.run()
+        door?.close()
         server.close()
         node.close()
         return .done

@@ -1,9 +1,8 @@
-import EventLoop
 import Glibc
 import Platform
 
 /// Takes the connections of a listening socket, and survives running out of descriptors.
-final class Acceptor {
+public final class Acceptor {
     /// A listening socket stays readable when accepting fails, so without a pause the loop would spin.
     private static let pauseWhenExhausted: Duration = .milliseconds(100)
     /// Connections taken before other things get their turn.
@@ -17,7 +16,7 @@ final class Acceptor {
     private let onError: (SystemError) -> Void
 
     /// - Parameter onError: Called when accepting begins to fail, once until it works again.
-    init(
+    public init(
         on loop: EventLoop, _ listener: consuming FileDescriptor, onError: @escaping (SystemError) -> Void,
         onConnection: @escaping (consuming FileDescriptor) -> Void
     ) throws(SystemError) {
