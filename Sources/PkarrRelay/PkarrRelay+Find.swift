@@ -15,7 +15,7 @@ extension PkarrRelay {
 
     /// The packet of a key that is here, with when it was last seen in the DHT, in microseconds since 1970.
     public func cachedPacket(of key: PublicKey) -> (packet: SignedPacket, lastSeen: UInt64)? {
-        cache.entry(for: key).map { ($0.packet, $0.lastSeen) }
+        cache.entry(for: key, now: wallClock()).map { ($0.packet, $0.lastSeen) }
     }
 
     /// Looks in the DHT for a packet of a key, which gets into the cache, too.
