@@ -20,7 +20,7 @@ function __pkarr-serve_parse_tokens -S
     set -l unparsed_tokens (__pkarr-serve_tokens -pc)
     switch $unparsed_tokens[1]
     case 'pkarr-serve'
-        __pkarr-serve_parse_subcommand 0 'dht-bind=' 'http=' 'bootstrap=+' 'log-format=' 'v/verbose' 'version' 'h/help'
+        __pkarr-serve_parse_subcommand 0 'dht-bind=' 'http=' 'bootstrap=+' 'dns=+' 'dns-suffix=+' 'dns-forward=+' 'dns-forward-for=+' 'limit-dns=' 'limit-requests=' 'limit-lookups=' 'limit-queries=' 'exempt=+' 'behind-proxy=+' 'store=' 'store-size=' 'log-format=' 'v/verbose' 'version' 'h/help'
         switch $unparsed_tokens[1]
         case 'help'
             __pkarr-serve_parse_subcommand -r 1 'version'
@@ -80,6 +80,18 @@ complete -c 'pkarr-serve' -f
 complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve" dht-bind' -l 'dht-bind' -d 'Where the DHT node listens (UDP, IPv4).' -rfka ''
 complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve" http' -l 'http' -d 'Where the relay listens (TCP, plain HTTP).' -rfka ''
 complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve"' -l 'bootstrap' -d 'A node of the network to join (repeatable; default: PKARR_BOOTSTRAP, else none).' -rfka ''
+complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve"' -l 'dns' -d 'Where to answer DNS questions for names under keys (UDP and TCP; repeatable; default: nowhere).' -rfka ''
+complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve"' -l 'dns-suffix' -d 'A domain in which keys are found, too, as KEY.NAME (repeatable; default: key).' -rfka ''
+complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve"' -l 'dns-forward' -d 'A DNS server for all other questions (repeatable; default: they are refused).' -rfka ''
+complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve"' -l 'dns-forward-for' -d 'Whose other questions are forwarded (repeatable; default: local networks).' -rfka ''
+complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve" limit-dns' -l 'limit-dns' -d 'DNS questions of one address.' -rfka ''
+complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve" limit-requests' -l 'limit-requests' -d 'HTTP requests of one address.' -rfka ''
+complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve" limit-lookups' -l 'limit-lookups' -d 'HTTP requests, and as many DNS questions, of one address for which the DHT is asked.' -rfka ''
+complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve" limit-queries' -l 'limit-queries' -d 'Queries of one address that the DHT node answers.' -rfka ''
+complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve"' -l 'exempt' -d 'Addresses without limits, which may see the metrics (repeatable; none for nobody; default: this machine, on the DHT also local networks).' -rfka ''
+complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve"' -l 'behind-proxy' -d 'A proxy to take the client\'s address from, in X-Forwarded-For (repeatable).' -rfka ''
+complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve" store' -l 'store' -d 'Keep packets and items in files of this folder, which is made if it is missing.' -rfka ''
+complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve" store-size' -l 'store-size' -d 'How large the files may become together.' -rfka ''
 complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve" log-format' -l 'log-format' -d 'How messages on standard error look.' -rfka 'text json'
 complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve" v verbose' -l 'verbose' -s 'v' -d 'Say more on standard error.'
 complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve" version' -l 'version' -d 'Show the version.'
