@@ -46,7 +46,7 @@ let libraries: [[Target]] = [
     library("HTTPClient", ["CCurl", "EventLoop", "Platform"], testedWith: ["HTTPServer"]),
     library("HTTPServer", ["CMicrohttpd", "EventLoop", "Platform"], testedWith: ["HTTPClient"]),
     library("PublicationState", ["Pkarr", "JSON", "Crypto", "Platform"]),
-    library("Discovery", ["Mainline", "RateLimits", "Pkarr", "HTTPClient", "EventLoop", "JSON", "Crypto", "Platform"]),
+    library("Discovery", ["Mainline", "RateLimits", "Iroh", "Pkarr", "HTTPClient", "EventLoop", "JSON", "Crypto", "Platform"]),
     library("DNSServer", ["Pkarr", "RateLimits", "EventLoop", "Crypto", "Platform"]),
     library("PkarrRelay", ["Discovery", "Mainline", "Pkarr", "HTTPServer", "RateLimits", "EventLoop", "Crypto", "Platform"], testedWith: ["HTTPClient"]),
     library("QUIC", ["CQUIC", "Crypto", "Platform"]),

@@ -2,15 +2,19 @@
 
 KEYHOLE_BIN names the folder with the built commands; without it the debug build is used.
 """
+import fcntl
 import json
 import os
+import pty
 import signal
+import struct
 import subprocess
+import termios
 from pathlib import Path
 
 import pytest
 
-from pkarr_network import dead_port, network, new_key, relay  # noqa: F401, fixtures for all
+from pkarr_network import dead_port, network, new_key, relay, stand_ins  # noqa: F401, fixtures for all
 from quic_commands import dial, echo, endpoint_file, key_file, listen, listen_for, tunnel  # noqa: F401, fixtures for all
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,6 +73,39 @@ def run():
             env={**os.environ, **(env or {})}))
 
     return run
+
+
+class Shown:
+    """How a command ended and what it showed in a terminal."""
+
+    def __init__(self, status, out, err):
+        self.status, self.out, self.err = status, out, err
+
+
+@pytest.fixture(scope="session")
+def terminal():
+    """terminal(columns, "pkarr-resolve", …) -> Shown, with a terminal of that width as standard output."""
+
+    def terminal(columns, name, *arguments, input=b"", env=None):
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = subprocess.Popen(
+            command(name, *arguments), stdin=subprocess.PIPE, stdout=theirs, stderr=subprocess.PIPE, env={**os.environ, **(env or {})})
+        os.close(theirs)
+        process.stdin.write(input)
+        process.stdin.close()
+        shown = b""
+        try:
+            while more := os.read(ours, 65536):
+                shown += more
+        except OSError:
+            pass  # That is how a terminal tells that nobody has it open any more.
+        os.close(ours)
+        error = process.stderr.read().decode()
+        process.stderr.close()
+        return Shown(process.wait(PATIENCE), shown.decode().replace("\r\n", "\n"), error)
+
+    return terminal
 
 
 class Service:

@@ -67,6 +67,22 @@ def relay():
 
 
 @pytest.fixture
+def stand_ins():
+    """stand_ins(items) -> StandIns, stopped when the test ends."""
+    from dht_nodes import StandIns  # which needs libtorrent
+
+    started = []
+
+    def stand_ins(items):
+        started.append(StandIns(items))
+        return started[-1]
+
+    yield stand_ins
+    for one in started:
+        one.stop()
+
+
+@pytest.fixture
 def dead_port():
     """host:port where nobody answers: bound, so that nobody else gets it, but silent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:

@@ -47,6 +47,7 @@ _pkarr-resolve() {
         '*--bootstrap[A node to enter the DHT through (repeatable; default\: PKARR_BOOTSTRAP, else the public network'\''s).]:HOST\:PORT:'
         '--no-dht[Do not use the DHT.]'
         '--watch[Look again this often, and write a line each time there is something newer.]:duration:'
+        '--audit[Write what each DHT node and relay has of the key, and a verdict, instead of the packet.]'
         '--log-format[How messages on standard error look.]:text|json:{__pkarr-resolve_complete "${___log_format[@]}"}'
         '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'
         '*:KEY:'

@@ -99,15 +99,18 @@ public final class DHTNode {
     ///
     /// - Parameters:
     ///   - moreRecentThan: Items of this sequence and below are of no interest, and cost no bandwidth.
+    ///   - awaitingAll: Whether to wait also for nodes that the result does not need, until their time is up.
     ///   - onItem: Called with each valid item the moment it comes, and with the node it came from. Signature, key, sequence and size
     ///     have been checked; that the value is a DNS message has not, see ``Pkarr/SignedPacket/init(_:)``.
     ///   - completion: Called once, last, never from within this call.
     @discardableResult
     public func get(
-        _ key: PublicKey, moreRecentThan: Int64? = nil, onItem: @escaping (MutableItem, Contact) -> Void,
+        _ key: PublicKey, moreRecentThan: Int64? = nil, awaitingAll: Bool = false, onItem: @escaping (MutableItem, Contact) -> Void,
         completion: @escaping (LookupOutcome) -> Void
     ) -> Operation {
-        begin(node.get(MutableItem.target(of: key), moreRecentThan: moreRecentThan, now: .now), .get(onItem: onItem, completion: completion))
+        begin(
+            node.get(MutableItem.target(of: key), moreRecentThan: moreRecentThan, awaitingAll: awaitingAll, now: .now),
+            .get(onItem: onItem, completion: completion))
     }
 
     /// Stores an item at the closest nodes, unless one of them has a more recent one: then nothing is stored and the outcome has it.

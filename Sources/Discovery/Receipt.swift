@@ -62,7 +62,7 @@ extension Receipt {
             ("newer", newer.map { .integer(Int64(clamping: $0)) } ?? .null),
             ("conflicts", .array(conflicts)),
         ])
-        object["dht"] = dht.map { .object($0.json) } ?? .null
+        object["dht"] = dht.map { .object($0.json(nodes)) } ?? .null
         if attempts > 1 { object["attempts"] = .integer(Int64(attempts)) }
         object["relays"] = .array(relays.map { .object($0.json) })
         return object
@@ -82,12 +82,15 @@ extension Receipt.Relay {
         object["nodes"] = publication.nodes.map { .integer(Int64($0)) }
         object["newer"] = publication.newer.map { .integer(Int64($0.timestamp)) }
         object["error"] = publication.error.map { .string($0) }
+        object["message"] = publication.message.map { .string($0) }
+        object["round_trip_ms"] = publication.roundTrip.flatMap { publication.status == nil ? nil : .milliseconds($0) }
+        object["had"] = publication.had.map { .object(Receipt.Item($0).json) }
         return object
     }
 }
 
 extension PutOutcome {
-    fileprivate var json: JSONObject {
+    fileprivate func json(_ storing: [Receipt.Node]) -> JSONObject {
         var refused: [JSONValue] = []
         for node in nodes {
             guard case .refused(let error) = node.result else { continue }
@@ -102,6 +105,7 @@ extension PutOutcome {
             ("stored", .array(nodes.filter { $0.result == .stored }.map { .string("\($0.node.address)") })),
             ("refused", .array(refused)),
             ("silent", .integer(Int64(nodes.count { $0.result == .timedOut }))),
+            ("nodes", .array(storing.map { .object($0.json) })),
         ])
     }
 }

@@ -31,11 +31,11 @@ extension MainlineNode {
             let place = operations[id]!.place(of: destination, isRetry: true)
             send(operation.query, to: destination, for: .lookup(id), place: place, isRetry: true, now: now)
         }
-        let lookup = operations[id]!.lookup
         if survey(for: id, now: now) { return }
-        if lookup.isFinished {
-            if lookup.queries > 0 || !isAwaitingBootstraps { finishLookup(id, .complete, now: now) }
-        } else if lookup.isExhausted {
+        guard let current = operations[id], current.isLookingUp else { return }
+        if current.isFinished {
+            if current.lookup.queries > 0 || !isAwaitingBootstraps { finishLookup(id, .complete, now: now) }
+        } else if current.lookup.isExhausted {
             finishLookup(id, .limited, now: now)
         }
     }

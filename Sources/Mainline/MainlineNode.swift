@@ -99,9 +99,13 @@ public final class MainlineNode {
 
     /// Looks an item up. Each valid one is an event, then comes the outcome.
     ///
-    /// - Parameter moreRecentThan: Nodes need not send items of this sequence and below; items they send anyway are no events.
-    public func get(_ target: NodeID, moreRecentThan: Int64? = nil, now: Instant) -> OperationID {
-        start(Operation(.get(moreRecentThan: moreRecentThan), target: target, now: now), now: now)
+    /// - Parameters:
+    ///   - moreRecentThan: Nodes need not send items of this sequence and below; items they send anyway are no events.
+    ///   - awaitingAll: Whether to wait for every node that was asked until its time is up, also for those that the result does not need.
+    public func get(_ target: NodeID, moreRecentThan: Int64? = nil, awaitingAll: Bool = false, now: Instant) -> OperationID {
+        var operation = Operation(.get(moreRecentThan: moreRecentThan), target: target, now: now)
+        operation.awaitsAll = awaitingAll
+        return start(operation, now: now)
     }
 
     /// Stores an item at the closest nodes, unless a more recent one is found on the way.

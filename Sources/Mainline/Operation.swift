@@ -15,6 +15,9 @@ struct Operation {
     var lookup: Lookup
     var outcome = LookupOutcome(ending: .complete)
     var startedAt: Instant
+    /// Whether it is to be known of everybody what he has: also those are waited for whose answers the look-up does not need, and asked where
+    /// a put would go.
+    var awaitsAll = false
     /// The most recent item seen.
     var newest: MutableItem?
     /// Items seen of which the one to be put takes no account.
@@ -45,10 +48,13 @@ struct Operation {
         guard lookup.candidates.count > Lookup.width else { return false }
         switch kind {
         case .put: return true
-        case .get: return newest == nil && lookup.isFinished
+        case .get: return awaitsAll || newest == nil && lookup.isFinished
         case .refresh, .survey: return false
         }
     }
+
+    /// Nothing more is to come that is waited for.
+    var isFinished: Bool { lookup.isFinished && !(awaitsAll && outcome.nodes.contains { $0.finding == .notAwaited }) }
 
     /// Where the outcome tells of a node that is about to be asked.
     mutating func place(of destination: Lookup.Destination, isRetry: Bool = false) -> Int {

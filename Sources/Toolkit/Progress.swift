@@ -4,7 +4,7 @@ import Platform
 public struct Progress: Sendable {
     private let startedAt: Instant
     /// Pieces in all, if known.
-    private let total: Int?
+    public let total: Int?
     /// Pieces that are done.
     public var done = 0
     /// Those of them that cost nothing: they say nothing of how fast it goes.

@@ -13,7 +13,6 @@ final class PublishReport {
     private let log: Log
     /// With a refresh there is no end that a sum could be drawn at.
     private let isEndless: Bool
-    private let sharesTerminal = isatty(STDOUT_FILENO) == 1
     private var tally = PublicationTally()
     private var progress: Progress
     private var line: ProgressLine?
@@ -69,11 +68,23 @@ final class PublishReport {
 
     /// - Throws: When standard output can't be written.
     func write(_ receipt: Receipt) throws {
-        if sharesTerminal { line?.clear() }
-        try StandardOutput.write(.object(receipt.json))
+        if let terminal = Terminal() {
+            line?.clear()
+            try show(receipt, in: terminal)
+        } else {
+            try StandardOutput.write(.object(receipt.json))
+        }
         if !isEndless { tally.note(receipt) }
         progress.done += 1
         explain(receipt)
+    }
+
+    /// A person sees in full how a single packet fares, and of many those that have not been stored; for the others a line is enough.
+    private func show(_ receipt: Receipt, in terminal: Terminal) throws {
+        let table = ReceiptTable(receipt, for: terminal)
+        let isSingle = isEndless || progress.done == 0 && progress.total ?? 1 <= 1
+        let isFailure = receipt.standing != .stored && warnings < Self.mostWarnings
+        for line in isSingle || isFailure ? table.lines : [table.line] { try StandardOutput.write(line: line) }
     }
 
     private func explain(_ receipt: Receipt) {

@@ -18,6 +18,7 @@ struct PkarrResolve: ToolkitCommand {
               pkarr-resolve o4dksfbqk85ogzdb5osziw6befigbuxmuxkuxq8434q89uj56uyy | jq .records
               pkarr-resolve pubky://KEY/ | iroh-txt decode
               pkarr-resolve --watch 5m KEY | pkarr-build --key secret | pkarr-publish
+              pkarr-resolve --audit KEY
             """,
         version: toolkitVersion)
 
@@ -25,6 +26,9 @@ struct PkarrResolve: ToolkitCommand {
 
     @Option(help: ArgumentHelp("Look again this often, and write a line each time there is something newer.", valueName: "duration"))
     var watch: DurationArgument?
+
+    @Flag(help: "Write what each DHT node and relay has of the key, and a verdict, instead of the packet.")
+    var audit = false
 
     @OptionGroup var common: CommonOptions
 
@@ -40,8 +44,9 @@ struct PkarrResolve: ToolkitCommand {
         // An argument that is required would hide what else is wrong with the command line.
         guard !keys.isEmpty else { throw CommandError(.usage, "give at least one KEY", hint: "pkarr-resolve --help") }
         let loop = EventLoop()
-        let search = ResolveLoop(on: loop, try sources.open(on: loop), keys: unique(keys), watch: watch?.duration, log: log)
-        return try search.run()
+        let sources = try sources.open(on: loop)
+        if audit { return try AuditLoop(on: loop, sources, keys: unique(keys), watch: watch?.duration).run() }
+        return try ResolveLoop(on: loop, sources, keys: unique(keys), watch: watch?.duration, log: log).run()
     }
 
     private func unique(_ keys: [PublicKey]) -> [PublicKey] {

@@ -1,11 +1,13 @@
 """pkarr-publish as a process: receipts, relays of every kind, refresh, errors."""
 import base64
+import hashlib
 import json
 import signal
 
 import pytest
 
 from conftest import lines
+from dht_nodes import item_of
 from packets import NOW, OldRelay, packet
 
 
@@ -25,6 +27,11 @@ def only(relay):
     return "--no-dht", "--relay", relay.url
 
 
+def relays(receipt):
+    """What a receipt says of its relays, without how long they took."""
+    return [{name: value for name, value in relay.items() if name != "round_trip_ms"} for relay in receipt["relays"]]
+
+
 def test_the_receipt_names_nodes_and_relays_that_stored(publish, network, new_key):
     key = new_key()
     done = publish(key.packet(), "--bootstrap", network[0]["dht"], "--relay", network[1]["http"])
@@ -32,7 +39,13 @@ def test_the_receipt_names_nodes_and_relays_that_stored(publish, network, new_ke
     [receipt] = done.objects
     # The relay puts the same packet at the same time, which changes nothing.
     assert sorted(receipt["dht"].pop("stored")) == sorted(node["dht"] for node in network)
-    assert receipt["relays"][0].pop("nodes") == len(network)
+    assert receipt["relays"][0].pop("nodes") == len(network) and receipt["relays"][0].pop("round_trip_ms") > 0
+    nodes = receipt["dht"].pop("nodes")
+    assert sorted(node["address"] for node in nodes) == sorted(node["dht"] for node in network)
+    for node in nodes:
+        # By then the relay may have put it.
+        assert node["outcome"] == "stored" and node["round_trip_ms"] > 0 and len(node["node_id"]) == 40
+        assert node["had"] in (None, {"timestamp": NOW, "size": 82, "hash": hashlib.sha256(key.text("hello")).hexdigest()})
     assert receipt == {
         "public_key": key.name, "timestamp": NOW, "stored": True, "newer": None, "conflicts": [],
         "dht": {"lookup": "complete", "asked": receipt["dht"]["asked"], "answered": receipt["dht"]["answered"], "refused": [], "silent": 0},
@@ -62,7 +75,10 @@ def test_a_newer_packet_on_a_relay_stops_it_with_75(publish, network, new_key):
     done = publish(key.packet(), "--no-dht", "--relay", network[0]["http"])
     assert done.status == 75
     [receipt] = done.objects
-    assert receipt["relays"] == [{"url": network[0]["http"], "outcome": "overtaken", "status": 409, "newer": NOW + 1}]
+    [relay] = relays(receipt)
+    assert relay.pop("message")
+    had = {"timestamp": NOW + 1, "size": 82, "hash": hashlib.sha256(key.text("hello")).hexdigest()}
+    assert relay == {"url": network[0]["http"], "outcome": "overtaken", "status": 409, "newer": NOW + 1, "had": had}
     assert receipt["conflicts"] == [network[0]["http"]]
 
 
@@ -85,7 +101,8 @@ def test_one_of_many_is_enough(publish, network, dead_port, new_key):
 def test_what_relays_answer(publish, relay, new_key, status, outcome):
     odd = relay(lambda *request: (status, {}, b"words"))
     done = publish(new_key().packet(), *only(odd), "--retries", "0")
-    assert done.objects[0]["relays"] == [{"url": odd.url, "outcome": outcome, "status": status}]
+    said = {"message": "words"} if status >= 400 else {}
+    assert relays(done.objects[0]) == [{"url": odd.url, "outcome": outcome, "status": status} | said]
     assert done.status == (0 if outcome == "stored" else 69)
     assert odd.count("PUT") == 1
 
@@ -275,3 +292,92 @@ def test_what_is_printed_is_what_resolving_gives_back(publish, run, network, new
     assert base64.b64decode(found["payload"]) == key.payload()
     # A packet line as it comes may go straight in again.
     assert publish(json.dumps(found).encode() + b"\n", "--no-relays", "--bootstrap", network[1]["dht"]).status == 0
+
+
+HOUR = 3_600_000_000
+
+
+def held(key, timestamp, text="hello"):
+    return item_of(key, key.text(text), timestamp)
+
+
+def test_a_receipt_tells_of_each_node_what_it_had_and_what_it_did(publish, stand_ins, new_key):
+    """Nodes that store, refuse for different reasons and do not answer the put, whatever they had before."""
+    key = new_key()
+    network = stand_ins([held(key, NOW - HOUR), held(key, NOW), {}, {}, held(key, NOW) | {"sig": bytes(64)}])
+    network.nodes[2].put = [205, "message \x1b[31mtoo big"]
+    network.nodes[3].put = None
+    addresses = [node.address for node in network.nodes]
+    [receipt] = publish(key.packet(), "--no-relays", "--bootstrap", addresses[0]).objects
+    nodes = {node["address"]: node for node in receipt["dht"]["nodes"]}
+    assert [nodes[address]["outcome"] for address in addresses] == ["stored", "stored", "refused", "silent", "stored"]
+    digest = hashlib.sha256(key.text("hello")).hexdigest()
+    assert nodes[addresses[0]]["had"]["timestamp"] == NOW - HOUR
+    assert nodes[addresses[1]]["had"] == {"timestamp": NOW, "size": 82, "hash": digest}
+    assert nodes[addresses[2]]["had"] is None and nodes[addresses[3]]["had"] is None
+    assert "had" not in nodes[addresses[4]]
+    assert (nodes[addresses[2]]["code"], nodes[addresses[2]]["message"]) == (205, "message \x1b[31mtoo big")
+    assert "round_trip_ms" not in nodes[addresses[3]] and nodes[addresses[0]]["round_trip_ms"] > 0
+    assert [node["node_id"] for node in receipt["dht"]["nodes"]] == [
+        node.id.hex() for node in sorted(network.nodes, key=lambda node: int.from_bytes(node.id) ^ int(hashlib.sha1(key.bytes).hexdigest(), 16))]
+
+
+def test_a_receipt_names_the_nodes_whose_newer_packet_stopped_it(publish, stand_ins, new_key):
+    key = new_key()
+    network = stand_ins([held(key, NOW + 1), {}, {}])
+    done = publish(key.packet(), "--no-relays", "--bootstrap", network.nodes[1].address)
+    assert done.status == 75
+    [node] = done.objects[0]["dht"]["nodes"]
+    assert (node["address"], node["outcome"], node["had"]["timestamp"]) == (network.nodes[0].address, "not-asked", NOW + 1)
+
+
+def test_a_page_to_log_in_at_has_not_stored_anything(publish, relay, new_key):
+    """The login page of a guest network answers 200 to anything that is sent on to it."""
+    portal = relay(lambda method, name, *request: (200, {}, b"<html>Log in</html>") if name == "login" else (302, {"Location": "/login"}, b""))
+    done = publish(new_key().packet(), *only(portal))
+    [answer] = done.objects[0]["relays"]
+    assert (done.status, answer["outcome"], answer["status"]) == (69, "failed", 200)
+    assert f"{portal.url}/login" in answer["error"]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 140])
+def test_a_terminal_gets_a_table(terminal, stand_ins, relay, new_key, columns):
+    key = new_key()
+    network = stand_ins([held(key, NOW - HOUR), {}, {}])
+    network.nodes[1].put = [205, "message \x1b[31mtoo big"]
+    network.nodes[2].put = None
+    busy = relay(lambda *request: (429, {}, b"slow down"))
+    shown = terminal(columns, "pkarr-publish", "--bootstrap", network.nodes[0].address, "--relay", busy.url, input=lines(key.packet()),
+                     env={"NO_COLOR": "1"})
+    assert (shown.status, shown.err) == (0, "")
+    text = shown.out.splitlines()
+    assert text[0] == key.name and text[1].split()[:3] == ["RESULT", "BEFORE", "SOURCE"]
+    assert all(len(line) <= columns for line in text) and "\x1b" not in shown.out
+    rows = {row[0]: row[1:] for row in map(str.split, text) if row}
+    assert rows["stored"][:4] == ["1", "h", "older", network.nodes[0].address]
+    assert rows["refused"][:2] == ["nothing", network.nodes[1].address] and rows["silent"][:2] == ["nothing", network.nodes[2].address]
+    together = " ".join(shown.out.split())
+    assert "error 205: message \\u{1b}[31mtoo big" in together and "status 429; slow down" in together
+    assert "stored: 1 of 3 nodes, 0 of 1 relay; 10 nodes are regarded as well stored" in together
+
+
+def test_of_many_packets_a_terminal_gets_a_line_each_and_the_failures_in_full(terminal, relay, new_key, tmp_path):
+    keys = [new_key() for _ in range(4)]
+    picky = relay(lambda method, name, *request: (400, {}, b"no") if name == keys[2].name else (204, {}, b""))
+    shown = terminal(100, "pkarr-publish", *only(picky), input=lines(*(key.packet() for key in keys)), env={"NO_COLOR": "1"})
+    text = shown.out.splitlines()
+    assert [line.split()[0] for line in text if line[:52] in [key.name for key in keys]] == [key.name for key in keys]
+    for key in (keys[1], keys[3]):
+        assert f"{key.name}  stored: 1 of 1 relay" in text
+    refusal = text.index(keys[2].name)
+    assert text[refusal + 2].split()[0] == "refused"
+    assert shown.status == 69
+
+
+def test_a_terminal_is_told_of_a_newer_packet(terminal, relay, new_key):
+    key = new_key()
+    ahead = relay(lambda method, *request: (409, {}, b"") if method == "PUT" else (200, {}, key.payload(timestamp=NOW + HOUR)))
+    shown = terminal(100, "pkarr-publish", *only(ahead), input=lines(key.packet()), env={"NO_COLOR": "1"})
+    assert shown.status == 75
+    assert ["overtaken", "1", "h", "newer", ahead.url] == shown.out.splitlines()[2].split()[:5]
+    assert "a newer packet is there, signed " in shown.out

@@ -1,4 +1,5 @@
 import Crypto
+import HTTPClient
 import JSON
 import Mainline
 import Pkarr
@@ -65,9 +66,65 @@ func receiptObject() throws {
     let expected = try JSONValue(parsing: """
         {"public_key":"\(secret.publicKey.zBase32)","timestamp":5,"stored":true,"newer":null,"conflicts":["192.0.2.1:2","http://b"],
          "dht":{"lookup":"complete","asked":0,"answered":0,"stored":["192.0.2.1:1"],
-                "refused":[{"node":"192.0.2.1:2","code":302,"message":"old sequence number"}],"silent":1},
+                "refused":[{"node":"192.0.2.1:2","code":302,"message":"old sequence number"}],"silent":1,
+                "nodes":[{"address":"192.0.2.1:1","node_id":"\(node(1).id)","outcome":"stored"},
+                         {"address":"192.0.2.1:2","node_id":"\(node(2).id)","outcome":"refused","code":302,"message":"old sequence number"},
+                         {"address":"192.0.2.1:3","node_id":"\(node(3).id)","outcome":"silent"}]},
          "relays":[{"url":"http://a","outcome":"stored","status":204,"nodes":3},{"url":"http://b","outcome":"conflict","status":409},
                    {"url":"http://c","outcome":"unreachable","error":"timed out"}]}
         """)
     #expect(JSONValue.object(receipt.json) == expected)
+}
+
+@Test("a receipt tells of each node what it had before, and how long it took")
+func prior() {
+    let (old, ours) = (packet(4), packet(5))
+    let findings: [LookupOutcome.Finding] = [
+        .holding(.nothing), .holding(.item(MutableItem(old))), .holding(.notNewer(sequence: 3)), .holding(.flawed(.badSignature)),
+        .holding(.item(MutableItem(ours))),
+    ]
+    var outcome = put([.stored, .stored, .stored, tooOld, .timedOut])
+    for (index, finding) in findings.enumerated() {
+        outcome.lookup.nodes.append(LookupOutcome.Node(address: outcome.nodes[index].node.address, id: outcome.nodes[index].node.id, finding: finding))
+    }
+    outcome.nodes[0].roundTrip = .microseconds(1500)
+    let nodes = Receipt(packet: ours, dht: outcome, relays: []).nodes
+    #expect(nodes.map(\.word) == ["stored", "stored", "stored", "refused", "silent"])
+    #expect(nodes[0].json["had"] == .null && nodes[0].json["round_trip_ms"] == .real(1.5))
+    #expect(nodes[1].json["had"] == .object(JSONObject(members: [
+        ("timestamp", 4), ("size", .integer(Int64(old.size))), ("hash", .string(old.messageHash)),
+    ])))
+    #expect(nodes[2].json["had"] == .object(JSONObject(members: [("timestamp", 3)])))
+    #expect(nodes[3].json["had"] == nil)
+    #expect(nodes[4].had == .item(Receipt.Item(timestamp: 5, message: ours.message)))
+}
+
+@Test("where something newer kept the packet back, the nodes that have an item are told of")
+func notAsked() {
+    var outcome = put([], newer: packet(9))
+    outcome.lookup.nodes = [
+        LookupOutcome.Node(address: node(1).address, id: node(1).id, roundTrip: .milliseconds(2), finding: .holding(.item(MutableItem(packet(9))))),
+        LookupOutcome.Node(address: node(2).address, id: node(2).id, finding: .holding(.nothing)),
+    ]
+    let nodes = Receipt(packet: packet(5), dht: outcome, relays: []).nodes
+    #expect(nodes.map(\.word) == ["not-asked"])
+    #expect(nodes[0].json["had"]?.objectValue?["timestamp"] == 9)
+    #expect(nodes[0].roundTrip == .milliseconds(2))
+}
+
+@Test("a page to which a PUT was sent on is not where the packet is stored")
+func elsewhere() {
+    let page = HTTPResponse(status: 200, redirectedTo: "http://portal/login")
+    #expect(PutVerdict(page) == .elsewhere(url: "http://portal/login"))
+    #expect(PutVerdict(HTTPResponse(status: 204, redirectedTo: "http://moved/")) == .stored(nodes: nil))
+}
+
+@Test("of what a relay says about an error one line is kept, and no page")
+func relayWords() {
+    func words(_ status: Int, _ body: String) -> String? { HTTPResponse(status: status, body: Array(body.utf8)).words }
+    #expect(words(409, "there is a newer packet\nand more") == "there is a newer packet")
+    #expect(words(500, String(repeating: "x", count: 1000))?.count == 200)
+    #expect(words(502, "<html>Bad gateway</html>") == nil)
+    #expect(words(204, "fine") == nil && words(400, "") == nil)
+    #expect(HTTPResponse(status: 400, body: [0xff]).words == nil)
 }
