@@ -228,6 +228,14 @@ func nodeByNode() throws {
         default: #expect(node.finding == .holding(.item(item)) && node.roundTrip == .milliseconds(20) && !node.isLate)
         }
     }
+
+    let patient = try #require(network.get(key.publicKey, at: 100, awaitingAll: true).outcome)
+    func finding(_ address: SocketAddress) -> LookupOutcome.Finding? { patient.nodes.first { $0.address == address }?.finding }
+    #expect(patient.ending == .complete && patient.nodes.allSatisfy { $0.finding != .notAwaited })
+    #expect(patient.nodes.first { $0.address == slow }?.roundTrip == .milliseconds(710))
+    // The node has forgotten who never answered; whom it still knows it has asked.
+    #expect([.timedOut, nil].contains(finding(dead)))
+    #expect([.refused(error), nil].contains(finding(refusing)))
 }
 
 @Test("a bootstrap node that is asked again and in vain stands once in the outcome")

@@ -114,10 +114,12 @@ final class SimulatedNetwork {
 
 /// What came of an operation at one node.
 extension SimulatedNetwork {
-    func get(_ key: PublicKey, at number: Int, moreRecentThan: Int64? = nil) -> (items: [MutableItem], outcome: LookupOutcome?, took: Duration) {
+    func get(
+        _ key: PublicKey, at number: Int, moreRecentThan: Int64? = nil, awaitingAll: Bool = false
+    ) -> (items: [MutableItem], outcome: LookupOutcome?, took: Duration) {
         let place = SimulatedNetwork.place(number)
         let start = now
-        let id = nodes[place]!.get(MutableItem.target(of: key), moreRecentThan: moreRecentThan, now: now)
+        let id = nodes[place]!.get(MutableItem.target(of: key), moreRecentThan: moreRecentThan, awaitingAll: awaitingAll, now: now)
         collect(place)
         var outcome: LookupOutcome?
         run(until: now + .seconds(30)) { [self] in
