@@ -8,14 +8,14 @@ public struct PutBasis: Equatable, Sendable {
 
     /// The sequence of the newest item that was known; items up to this one have been taken into account. Nil when none was known.
     public var previous: Int64?
-    /// More recent items of the same author, which the one to be put replaces.
-    public var own: [MutableItem]
+    /// Sequences of more recent items that have been taken into account, such as the author's own.
+    public var known: Set<Int64>
 
-    public init(previous: Int64?, own: [MutableItem] = []) {
+    public init(previous: Int64?, known: Set<Int64> = []) {
         self.previous = previous
-        self.own = own
+        self.known = known
     }
 
     /// Whether the author knew this item.
-    func takesIntoAccount(_ item: MutableItem) -> Bool { previous.map { item.sequence <= $0 } ?? false || own.contains(item) }
+    func takesIntoAccount(_ item: MutableItem) -> Bool { previous.map { item.sequence <= $0 } ?? false || known.contains(item.sequence) }
 }

@@ -12,6 +12,9 @@ public struct PacketBuilder {
         public var packet: SignedPacket?
         /// The timestamp of the newest packet of others that ``packet`` takes into account; nil when none was known.
         public var previous: UInt64?
+        /// Timestamps after ``previous`` of packets that it takes into account as well, rising: earlier ones of ours, and those that are
+        /// known to lack something.
+        public var known: [UInt64] = []
         public var notices: [Notice] = []
     }
 
@@ -83,16 +86,17 @@ public struct PacketBuilder {
         precondition(packet.publicKey == key.publicKey)
         newestSeen = max(newestSeen ?? 0, packet.timestamp)
         if let other { incomplete.insert(other) }
-        if packet == latest || signedTimestamps.contains(packet.timestamp) && packet.timestamp != latest?.timestamp { return Outcome() }
-        if incomplete.contains(packet.timestamp), packet.timestamp != other { return Outcome() }
-        if let base, !packet.isMoreRecent(than: base), !incomplete.contains(base.timestamp) { return Outcome() }
+        // Ours was refused because of the other: it is given again, now that the other is taken into account.
+        let unchanged = latest.map { $0.timestamp == other ? telling($0) : Outcome() } ?? Outcome()
+        if packet == latest || signedTimestamps.contains(packet.timestamp) && packet.timestamp != latest?.timestamp { return unchanged }
+        if incomplete.contains(packet.timestamp), packet.timestamp != other { return unchanged }
+        if let base, !packet.isMoreRecent(than: base), !incomplete.contains(base.timestamp) { return unchanged }
         base = packet
         guard let latest else { return isGivenNothing ? Outcome() : try settle(now: now) }
         let hasReplacedOurs = packet.isMoreRecent(than: latest)
         let saysTheSame = latest.records.hasSameRecords(as: composition)
         if hasReplacedOurs, packet.records.hasSameRecords(as: composition), !isInFuture(packet, now) { return pass(packet) }
-        // Ours was refused because of the other: it is given again, now that the other is taken into account.
-        if saysTheSame, !hasReplacedOurs { return other == nil ? Outcome() : Outcome(packet: latest, previous: packet.timestamp) }
+        if saysTheSame, !hasReplacedOurs { return latest.timestamp == other ? telling(latest) : Outcome() }
         var outcome = try sign(now: now)
         if hasReplacedOurs { outcome.notices.append(.overwritten) }
         return outcome
@@ -136,8 +140,17 @@ public struct PacketBuilder {
     private mutating func pass(_ packet: SignedPacket) -> Outcome {
         hasTriedToSign = true
         latest = packet
-        return Outcome(packet: packet, previous: packet.timestamp)
+        return telling(packet)
     }
+
+    private func telling(_ packet: SignedPacket) -> Outcome {
+        let previous = base?.timestamp
+        let known = signedTimestamps.union(incomplete).filter { $0 > previous ?? 0 && $0 != packet.timestamp }
+        return Outcome(packet: packet, previous: previous, known: known.sorted().suffix(Self.mostKnown))
+    }
+
+    /// Nodes don't hold what has been replaced so often since.
+    private static let mostKnown = 32
 
     private func isInFuture(_ packet: SignedPacket, _ now: UInt64) -> Bool { packet.timestamp > now }
 
@@ -154,7 +167,7 @@ public struct PacketBuilder {
         do throws(SignedPacketError) { packet = try SignedPacket(signing: message, timestamp: timestamp, with: key) } catch { throw .noLaterTimestamp }
         signedTimestamps.insert(packet.timestamp)
         latest = packet
-        var outcome = Outcome(packet: packet, previous: base?.timestamp)
+        var outcome = telling(packet)
         if budget.total > SignedPacket.storedEverywhereMessageSize { outcome.notices.append(.notStoredEverywhere(budget)) }
         return outcome
     }

@@ -109,6 +109,7 @@ final class Building {
         for notice in outcome.notices { say(notice, of: packet) }
         var object = packet.json
         object["previous"] = outcome.previous.map { .integer(Int64($0)) } ?? .null
+        if !outcome.known.isEmpty { object["known"] = .array(outcome.known.map { .integer(Int64($0)) }) }
         try StandardOutput.write(.object(object))
         if let every { beat?.start(after: every) }
     }

@@ -156,7 +156,7 @@ func unmerged() throws {
     let own = signedItem(key, sequence: 9, value: [1])
     #expect(network.put(own, at: 100, onto: PutBasis(previous: 7))?.stored ?? 0 >= 20)
     #expect(network.put(signedItem(key, sequence: 11, value: [1]), at: 100, onto: PutBasis(previous: 7))?.unmerged == [own])
-    #expect(network.put(signedItem(key, sequence: 11, value: [1]), at: 100, onto: PutBasis(previous: 7, own: [own]))?.stored ?? 0 >= 20)
+    #expect(network.put(signedItem(key, sequence: 11, value: [1]), at: 100, onto: PutBasis(previous: 7, known: [9]))?.stored ?? 0 >= 20)
 }
 
 @Test("of two puts at once each node takes the first and refuses the other with 301, whether it had an item before or not")
@@ -167,7 +167,7 @@ func compareAndSwap() throws {
     network.latency = { source, destination in .milliseconds(10 + (Int(source.port) + Int(destination.port)) % 7) }
     for (previous, sequences) in [(nil, [5, 6]), (5, [7, 8])] as [(Int64?, [Int64])] {
         let items = sequences.map { signedItem(key, sequence: $0, value: [UInt8($0)]) }
-        let outcomes = network.putAtOnce(items, at: [100, 101], onto: PutBasis(previous: previous, own: previous == nil ? [] : [signedItem(key, sequence: 6, value: [6])]))
+        let outcomes = network.putAtOnce(items, at: [100, 101], onto: PutBasis(previous: previous, known: [6]))
         #expect(outcomes.map(\.stored).reduce(0, +) == 20)
         for outcome in outcomes {
             #expect(outcome.nodes.count == 20)
