@@ -163,9 +163,9 @@ _pkarr-publish() {
     local -a unparsed_words=("${COMP_WORDS[@]:1:${COMP_CWORD}}")
 
     local -a repeating_flags=()
-    local -a non_repeating_flags=(--no-relays --no-dht --verbose -v --version -h --help)
+    local -a non_repeating_flags=(--no-relays --no-dht --overwrite --verbose -v --version -h --help)
     local -a repeating_options=(--relay --bootstrap)
-    local -a non_repeating_options=(--refresh --rate --jobs --retries --resume --log-format)
+    local -a non_repeating_options=(--state --refresh --rate --jobs --retries --resume --log-format)
     __pkarr-publish_offer_flags_options 0
 
     # Offer option value completions
@@ -174,6 +174,9 @@ _pkarr-publish() {
         return
         ;;
     '--bootstrap')
+        return
+        ;;
+    '--state')
         return
         ;;
     '--refresh')

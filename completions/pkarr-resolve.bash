@@ -165,7 +165,7 @@ _pkarr-resolve() {
     local -a repeating_flags=()
     local -a non_repeating_flags=(--no-relays --no-dht --audit --verbose -v --version -h --help)
     local -a repeating_options=(--relay --bootstrap)
-    local -a non_repeating_options=(--watch --log-format)
+    local -a non_repeating_options=(--state --watch --log-format)
     __pkarr-resolve_offer_flags_options -1
 
     # Offer option value completions
@@ -174,6 +174,9 @@ _pkarr-resolve() {
         return
         ;;
     '--bootstrap')
+        return
+        ;;
+    '--state')
         return
         ;;
     '--watch')

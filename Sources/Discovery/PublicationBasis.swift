@@ -35,6 +35,9 @@ public struct PublicationBasis: Equatable, Sendable {
         previous.map { packet.timestamp <= $0 } ?? false || known.contains(packet.timestamp)
     }
 
+    /// The latest packet that it takes into account.
+    var newest: UInt64? { known.max().map { max($0, previous ?? 0) } ?? previous }
+
     /// The same for a put in the DHT.
     var forPut: PutBasis { PutBasis(previous: previous.map { Int64(clamping: $0) }, known: Set(known.map { Int64(clamping: $0) })) }
 

@@ -28,7 +28,7 @@ struct PublicationCourse {
     private(set) var step: Step
     /// Packets that have not been merged into this one.
     private(set) var unmerged: [SignedPacket] = []
-    /// Nodes or relays that had the packet when it was read back; nil until then.
+    /// Nodes or relays that had the packet when it was read back; nil until somebody has answered.
     private(set) var holders: Int?
 
     init(_ packet: SignedPacket, onto basis: PublicationBasis, usesDHT: Bool, hasRelays: Bool) {
@@ -41,6 +41,9 @@ struct PublicationCourse {
 
     /// Whether the packet was found again, and nothing beside it that was not merged.
     var isConfirmed: Bool { holders ?? 0 > 0 && unmerged.isEmpty && !isOvertaken }
+
+    /// Somebody has answered the question what there is.
+    mutating func noteAnswer() { if step == .readDHT || step == .readRelays { holders = holders ?? 0 } }
 
     /// Somebody has this packet.
     mutating func note(_ other: SignedPacket) {
@@ -69,7 +72,6 @@ struct PublicationCourse {
 
     /// The step has been done and all that it has brought been noted: what is next?
     mutating func proceed() {
-        if step == .readDHT || step == .readRelays { holders = holders ?? 0 }
         guard unmerged.isEmpty, !isOvertaken else { return step = .end }
         switch step {
         case .putOnDHT where isToBePutAgain: isToBePutAgain = false

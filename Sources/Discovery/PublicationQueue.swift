@@ -2,6 +2,7 @@ import Crypto
 import EventLoop
 import Pkarr
 import Platform
+import PublicationState
 import RateLimits
 
 /// Publishes the packets of many keys at a bounded pace and in bounded memory, tries again what nobody could be reached for, and keeps
@@ -43,8 +44,12 @@ public final class PublicationQueue {
         enum State: Equatable { case waiting(Turn), underWay, held }
         var packet: SignedPacket
         var state = State.waiting(.first)
+        /// What the author of ``packet`` knew, if that is known.
+        var basis: PublicationBasis?
         /// Came while ``packet`` was under way.
-        var next: SignedPacket?
+        var next: (packet: SignedPacket, basis: PublicationBasis?)?
+        /// The timestamp of the last packet that was found again after it had been put: all up to there has been taken into account.
+        var confirmed: UInt64?
         /// The timestamp of the last packet that was stored.
         var stored: UInt64?
         var timer: Timer?
@@ -54,13 +59,24 @@ public final class PublicationQueue {
         /// Of the last attempt, while another one is to come.
         var failed: Receipt?
 
-        init(_ packet: SignedPacket) { self.packet = packet }
+        init(_ packet: SignedPacket, onto basis: PublicationBasis?) {
+            self.packet = packet
+            self.basis = basis
+        }
+
+        /// What may be replaced.
+        var replaceable: PublicationBasis? {
+            guard var basis, let confirmed else { return basis }
+            basis.previous = max(basis.previous ?? 0, confirmed)
+            return basis
+        }
     }
 
     /// What a packet waits for, most urgent first: what it holds back has waited longest, and a refresh can wait.
     private enum Turn: Int, CaseIterable { case retry, first, refresh }
 
     private let publisher: Publisher
+    private let memory: PublicationMemory?
     private let loop: EventLoop
     private let policy: Policy
     private let onReceipt: (Receipt) -> Void
@@ -76,13 +92,19 @@ public final class PublicationQueue {
     /// When the first publication failed of those that have reached nobody since the last one that did.
     private var failingSince: Instant?
 
+    /// Called when the memory can't be used. The packet gets no receipt.
+    public var onFailure: (StateError) -> Void = { _ in }
+
     /// - Parameters:
+    ///   - memory: What other processes and later runs have to know; nil when there are none.
     ///   - onReceipt: Called from the loop, or from within ``add(_:)``.
     ///   - onChange: Called when ``isFull``, ``isEmpty`` or ``isCutOff`` may have changed.
     public init(
-        _ publisher: Publisher, on loop: EventLoop, _ policy: Policy, onReceipt: @escaping (Receipt) -> Void, onChange: @escaping () -> Void
+        _ publisher: Publisher, on loop: EventLoop, _ policy: Policy, memory: PublicationMemory? = nil,
+        onReceipt: @escaping (Receipt) -> Void, onChange: @escaping () -> Void
     ) {
         self.publisher = publisher
+        self.memory = memory
         self.loop = loop
         self.policy = policy
         self.onReceipt = onReceipt
@@ -100,26 +122,27 @@ public final class PublicationQueue {
     public var isCutOff: Bool { failingSince.map { .now - $0 >= policy.longestOutage } ?? false }
 
     /// Adds a packet. It replaces the one of the same key, unless that one is more recent: then it is not published, and its receipt says so.
-    public func add(_ packet: SignedPacket) {
+    public func add(_ packet: SignedPacket, onto basis: PublicationBasis? = nil) {
         guard let entry = entries[packet.publicKey] else {
-            entries[packet.publicKey] = Entry(packet)
+            entries[packet.publicKey] = Entry(packet, onto: basis)
             return enqueue(packet.publicKey, for: .first)
         }
-        let last = entry.next ?? entry.packet
+        let last = entry.next?.packet ?? entry.packet
         guard !last.isMoreRecent(than: packet) else {
             begun += 1
             return report(Receipt(packet: packet, overtakenBy: last), as: begun)
         }
         if entry.state == .underWay {
-            entry.next = packet
+            entry.next = (packet, basis)
         } else {
             if let failed = entry.failed { report(failed, as: entry.place!) }
-            replace(entry, with: packet)
+            replace(entry, with: packet, onto: basis)
         }
     }
 
-    private func replace(_ entry: Entry, with packet: SignedPacket) {
+    private func replace(_ entry: Entry, with packet: SignedPacket, onto basis: PublicationBasis?) {
         entry.packet = packet
+        entry.basis = basis
         entry.place = nil
         entry.failed = nil
         entry.attempts = 0
@@ -161,28 +184,42 @@ public final class PublicationQueue {
             begun += 1
             entry.place = begun
         }
-        publisher.publish(entry.packet, previous: entry.stored) { [self] receipt in
-            var receipt = receipt
-            receipt.attempts = entry.attempts
-            failingSince = receipt.standing == .unreachable ? failingSince ?? .now : nil
-            finish(entry, receipt)
-            proceed()
-            onChange()
+        let (packet, basis, stored) = (entry.packet, entry.replaceable, entry.stored)
+        guard let memory else {
+            return publisher.publish(packet, onto: basis, previous: stored) { [self] in finish(entry, $0) }
+        }
+        memory.guarding(packet, onto: basis) { [publisher] completion in
+            publisher.publish(packet, onto: basis, previous: stored, completion: completion)
+        } completion: { [self] result in
+            switch result {
+            case .success(let receipt): Timer.once(on: loop, after: .zero) { [self] in finish(entry, receipt) }
+            case .failure(let error): onFailure(error)
+            }
         }
     }
 
     private func finish(_ entry: Entry, _ receipt: Receipt) {
+        var receipt = receipt
+        receipt.attempts = entry.attempts
+        failingSince = receipt.standing == .unreachable ? failingSince ?? .now : nil
+        settle(entry, receipt)
+        proceed()
+        onChange()
+    }
+
+    private func settle(_ entry: Entry, _ receipt: Receipt) {
         let key = entry.packet.publicKey
         let place = entry.place!
         entry.state = .held
         if receipt.isStored { entry.stored = entry.packet.timestamp }
+        if receipt.isConfirmed == true { entry.confirmed = entry.packet.timestamp }
         if let next = entry.next {
             entry.next = nil
-            replace(entry, with: next)
+            replace(entry, with: next.packet, onto: next.basis)
         } else if let refresh = policy.refresh, !receipt.isOvertaken {
             entry.place = nil
             entry.attempts = 0
-            hold(entry, for: receipt.isStored ? refresh : min(refresh, Self.sooner), then: .refresh)
+            hold(entry, for: receipt.standing == .stored ? refresh : min(refresh, Self.sooner), then: .refresh)
         } else if policy.refresh == nil, receipt.standing == .unreachable, entry.attempts <= policy.retries {
             entry.failed = receipt
             return hold(entry, for: Self.backoff.delay(after: entry.attempts, chance: .random(in: 0...1)), then: .retry)

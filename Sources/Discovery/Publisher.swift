@@ -8,10 +8,10 @@ public final class Publisher {
     /// Publications on the DHT that a node takes: as many look-ups as it runs at the same time.
     public static let jobs = 1...MainlineNode.mostRunning
 
-    private let dht: DHTNode?
+    let dht: DHTNode?
     private let loop: EventLoop
     private var dhtPace: SourcePace
-    private var relays: [RelayQueue] = []
+    private(set) var relays: [RelayQueue] = []
     private var timer: Timer?
 
     /// Called when ``hasRoom`` may have become true.
@@ -42,9 +42,15 @@ public final class Publisher {
     /// Publishes a packet, which by its type has been verified.
     ///
     /// - Parameters:
-    ///   - previous: The timestamp of the packet of this key that was stored before, if known.
+    ///   - basis: What its author knew, if that is known: then it replaces nothing else, and is read back. Without it, it replaces
+    ///     whatever is older.
+    ///   - previous: The timestamp of the packet of this key that was stored before, if known; for old relays.
     ///   - completion: Called once, when every relay and node has answered or has been given up. Never from within this call.
-    public func publish(_ packet: SignedPacket, previous: UInt64?, completion: @escaping (Receipt) -> Void) {
+    public func publish(
+        _ packet: SignedPacket, onto basis: PublicationBasis?, previous: UInt64? = nil, completion: @escaping (Receipt) -> Void
+    ) {
+        if let basis { return CarefulPublication(packet, onto: basis, by: self, completion: completion).proceed() }
+        let previous = previous.map { PublicationBasis(previous: $0) }
         var pending = relays.count + (dht == nil ? 0 : 1)
         var put: PutOutcome?
         var publications = [RelayClient.Publication?](repeating: nil, count: relays.count)
@@ -55,26 +61,26 @@ public final class Publisher {
             completion(Receipt(packet: packet, dht: put, relays: answers))
         }
         if let dht {
-            self.put(packet, on: dht) { outcome in
+            self.put(packet, onto: nil, on: dht) { outcome in
                 put = outcome
                 settle()
             }
         }
         for (index, relay) in relays.enumerated() {
-            relay.put(packet, previous: previous) { publication in
+            relay.put(packet, replacing: previous) { publication in
                 publications[index] = publication
                 settle()
             }
         }
     }
 
-    private func put(_ packet: SignedPacket, on dht: DHTNode, completion: @escaping (PutOutcome) -> Void) {
+    func put(_ packet: SignedPacket, onto basis: PutBasis?, on dht: DHTNode, completion: @escaping (PutOutcome) -> Void) {
         guard dhtPace.state(now: .now) == .ready else {
             // Relays have let this packet in while nobody answers in the DHT.
             return Timer.once(on: loop, after: .zero) { completion(PutOutcome(lookup: LookupOutcome(ending: .noAnswer))) }
         }
         dhtPace.begin()
-        dht.put(MutableItem(packet)) { [self] outcome in
+        dht.put(MutableItem(packet), onto: basis) { [self] outcome in
             dhtPace.end(outcome.lookup.hasAnswers ? .answered : .noAnswer, now: .now, chance: .random(in: 0...1))
             if case .gone(let moment) = dhtPace.state(now: .now) { timer?.start(after: moment - .now) }
             completion(outcome)

@@ -16,8 +16,12 @@ extension Receipt {
 
     public var standing: Standing {
         if isOvertaken { return .overtaken }
+        if isConfirmed == false { return isStored || hasConflicts ? .conflict : failure }
         if isStored { return .stored }
-        if hasConflicts { return .conflict }
+        return hasConflicts || obstacle != nil ? .conflict : failure
+    }
+
+    private var failure: Standing {
         let isTemporary = dht.map { $0.nodes.isEmpty || $0.nodes.contains { $0.result == .timedOut } } ?? false
             || relays.contains { [.rateLimited, .failed, .unreachable, .notAsked].contains($0.publication.outcome) }
         return isTemporary ? .unreachable : .refused
@@ -26,6 +30,8 @@ extension Receipt {
     /// Why a packet is not stored, source by source and in words that are the same for all packets that fared the same.
     public var reason: String {
         var reasons: [String] = []
+        if let obstacle { reasons.append(obstacle) }
+        if isStored, isConfirmed == false { reasons.append("stored, but not found again") }
         if let dht {
             let refusals = dht.nodes.compactMap { if case .refused(let error) = $0.result { error.code } else { nil } }
             if let problem = dht.lookup.ending.problem {

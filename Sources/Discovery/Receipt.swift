@@ -22,6 +22,12 @@ public struct Receipt: Sendable {
     public var relays: [Relay]
     /// The newest more recent packet or item that has been seen, verified. Its timestamp.
     public var newer: UInt64?
+    /// Packets that have not been merged into this one, newer or older. See keyhole-merging(7).
+    public private(set) var unmerged: [SignedPacket] = []
+    /// How many nodes or relays had the packet when it was read back; nil when it was not.
+    public private(set) var holders: Int?
+    /// Why it was not even tried.
+    public var obstacle: String?
     /// How often the packet was published until somebody could be reached, or until that was given up.
     public var attempts = 1
 
@@ -37,14 +43,35 @@ public struct Receipt: Sendable {
         self.packet = packet
         relays = []
         newer = other.timestamp
+        unmerged = [other]
     }
+
+    /// A packet that was not even sent.
+    public init(packet: SignedPacket, obstacle: String) {
+        self.packet = packet
+        relays = []
+        self.obstacle = obstacle
+    }
+
+    /// What reading back has shown.
+    mutating func note(unmerged others: [SignedPacket], holders: Int?) {
+        unmerged = others
+        self.holders = holders
+        newer = ([newer] + others.filter { $0.isMoreRecent(than: packet) }.map(\.timestamp)).compactMap(\.self).max()
+    }
+
+    /// Whether the packet was found again, and nothing that had not been merged; nil when it was not read back.
+    public var isConfirmed: Bool? { holders.map { $0 > 0 && unmerged.isEmpty && newer == nil } }
 
     /// Whether any node or relay has the packet.
     public var isStored: Bool { (dht?.stored ?? 0) > 0 || relays.contains { $0.publication.outcome == .stored } }
 
-    /// Whether the packet has lost to another: a more recent one has been seen, or the majority of the nodes that answered the put say so
-    /// (spec/pkarr-wire.md, 3.4).
-    public var isOvertaken: Bool { newer != nil || conflictingNodes * 2 > (dht?.nodes.count { $0.result != .timedOut } ?? 0) }
+    /// Whether the packet has lost to another: one has been seen that is more recent or was not merged, or the majority of the nodes that
+    /// answered the put say so (spec/pkarr-wire.md, 3.4). Reading back shows what they really have.
+    public var isOvertaken: Bool {
+        if newer != nil || !unmerged.isEmpty { return true }
+        return holders == nil && conflictingNodes * 2 > (dht?.nodes.count { $0.result != .timedOut } ?? 0)
+    }
 
     /// Whether somebody says that there is something else, without a proof.
     public var hasConflicts: Bool { conflictingNodes > 0 || relays.contains { $0.publication.outcome == .conflict } }
@@ -61,7 +88,10 @@ extension Receipt {
             ("stored", .bool(isStored)),
             ("newer", newer.map { .integer(Int64(clamping: $0)) } ?? .null),
             ("conflicts", .array(conflicts)),
+            ("unmerged", .array(unmerged.map { .object($0.proof) })),
         ])
+        object["confirmed"] = isConfirmed.map { .bool($0) } ?? .null
+        object["obstacle"] = obstacle.map { .string($0) }
         object["dht"] = dht.map { .object($0.json(nodes)) } ?? .null
         if attempts > 1 { object["attempts"] = .integer(Int64(attempts)) }
         object["relays"] = .array(relays.map { .object($0.json) })
@@ -131,5 +161,12 @@ extension LookupOutcome.Ending {
         case .noAnswer: "no node answered"
         case .overloaded: "too many look-ups at once"
         }
+    }
+}
+
+extension SignedPacket {
+    /// As much of the `packet` object as is needed to have it again.
+    fileprivate var proof: JSONObject {
+        JSONObject(members: json.members.filter { ["public_key", "timestamp", "payload"].contains($0.name) })
     }
 }

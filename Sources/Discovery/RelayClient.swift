@@ -92,13 +92,16 @@ public final class RelayClient {
         self.loop = loop
     }
 
-    /// Puts a packet. On a conflict it looks whether the relay really has a more recent one, and else tries again.
+    /// Puts a packet. On a conflict it looks whether the relay really has another one that matters, and else tries again.
     ///
     /// - Parameters:
-    ///   - previous: The timestamp of the packet that the relay should have at present, if known: old relays compare and swap.
+    ///   - basis: What the relay may have at present, if known: old relays compare and swap.
+    ///   - isCareful: Whether a packet matters that is not in the basis, though it be older.
     ///   - completion: Called once, never from within this call.
-    func put(_ packet: SignedPacket, previous: UInt64?, completion: @escaping (Publication) -> Void) {
-        put(packet, previous: previous, conflictsBefore: 0, completion)
+    func put(
+        _ packet: SignedPacket, replacing basis: PublicationBasis?, isCareful: Bool, completion: @escaping (Publication) -> Void
+    ) {
+        put(packet, ifMatch: basis?.newest, unless: isCareful ? basis : nil, conflictsBefore: 0, completion)
     }
 
     /// Gets a packet; with the network policy, the newest one that the relay can find in its DHT.
@@ -109,10 +112,11 @@ public final class RelayClient {
     }
 
     private func put(
-        _ packet: SignedPacket, previous: UInt64?, conflictsBefore: Int, _ completion: @escaping (Publication) -> Void
+        _ packet: SignedPacket, ifMatch: UInt64?, unless basis: PublicationBasis?, conflictsBefore: Int,
+        _ completion: @escaping (Publication) -> Void
     ) {
         var headers: [(name: String, value: String)] = []
-        if let previous { headers.append(("If-Match", String(previous))) }
+        if let ifMatch { headers.append(("If-Match", String(ifMatch))) }
         let request = HTTPRequest("PUT", url.url(of: packet.publicKey), headers: headers, body: packet.payload,
                                   timeout: Self.putTimeout, largestBody: Self.largestBody)
         let sent = Instant.now
@@ -130,7 +134,7 @@ public final class RelayClient {
                 case .rateLimited: publication.outcome = .rateLimited
                 case .failed: publication.outcome = .failed
                 case .elsewhere(let url): (publication.outcome, publication.error) = (.failed, "not the relay but \(url) answered")
-                case .conflict: return examine(packet, publication, conflicts: conflictsBefore + 1, completion)
+                case .conflict: return examine(packet, publication, basis, conflicts: conflictsBefore + 1, completion)
                 }
             }
             completion(publication)
@@ -139,7 +143,8 @@ public final class RelayClient {
 
     /// After a conflict: what does the relay have?
     private func examine(
-        _ packet: SignedPacket, _ publication: Publication, conflicts: Int, _ completion: @escaping (Publication) -> Void
+        _ packet: SignedPacket, _ publication: Publication, _ basis: PublicationBasis?, conflicts: Int,
+        _ completion: @escaping (Publication) -> Void
     ) {
         _ = get(packet.publicKey) { [self] answer in
             var publication = publication
@@ -148,10 +153,13 @@ public final class RelayClient {
             if let other = publication.had, other.isMoreRecent(than: packet) {
                 (publication.outcome, publication.newer) = (.overtaken, other)
                 completion(publication)
+            } else if let other = publication.had, let basis, other != packet, !basis.takesIntoAccount(other) {
+                // It is older, but has not been merged.
+                completion(publication)
             } else if conflicts < Self.mostConflicts {
-                Timer.once(on: loop, after: Self.conflictDelay) { [self] in
+                Timer.once(on: loop, after: Self.conflictDelay * conflicts) { [self] in
                     // What the relay should have had it has not, so it is not asked to compare any more.
-                    put(packet, previous: nil, conflictsBefore: conflicts, completion)
+                    put(packet, ifMatch: nil, unless: basis, conflictsBefore: conflicts, completion)
                 }
             } else {
                 completion(publication)

@@ -22,7 +22,7 @@ final class RelayQueue {
     private let loop: EventLoop
     private let onRoom: () -> Void
     private var pace = SourcePace(mostUnderWay: mostUnderWay)
-    private var waiting = FIFO<(packet: SignedPacket, previous: UInt64?, completion: Completion)>()
+    private var waiting = FIFO<(packet: SignedPacket, basis: PublicationBasis?, isCareful: Bool, completion: Completion)>()
     private var timer: Timer?
     /// Why there was no answer the last time.
     private var lastError = ""
@@ -51,13 +51,13 @@ final class RelayQueue {
     /// Puts a packet when its turn comes.
     ///
     /// - Parameter completion: Called once, never from within this call.
-    func put(_ packet: SignedPacket, previous: UInt64?, completion: @escaping Completion) {
+    func put(_ packet: SignedPacket, replacing basis: PublicationBasis?, isCareful: Bool = false, completion: @escaping Completion) {
         guard hasRoom else {
             let reason = pace.isGone ? "gives no answer (\(lastError))" : "has enough waiting for it"
             Timer.once(on: loop, after: .zero) { completion(RelayClient.Publication(outcome: .notAsked, error: reason)) }
             return
         }
-        waiting.append((packet, previous, completion))
+        waiting.append((packet, basis, isCareful, completion))
         proceed()
     }
 
@@ -73,7 +73,7 @@ final class RelayQueue {
             }
             let next = waiting.removeFirst()
             pace.begin()
-            relay.put(next.packet, previous: next.previous) { [self] publication in
+            relay.put(next.packet, replacing: next.basis, isCareful: next.isCareful) { [self] publication in
                 finish(publication)
                 next.completion(publication)
                 onRoom()

@@ -5,6 +5,7 @@ import Glibc
 import HTTPClient
 import Mainline
 import Platform
+import StateOptions
 import Toolkit
 
 extension RelayURL: ExpressibleByArgument {
@@ -30,6 +31,8 @@ public struct SourceOptions: ParsableArguments {
 
     @Flag(name: .customLong("no-dht"), help: "Do not use the DHT.")
     public var noDHT = false
+
+    @OptionGroup public var memory: StateOptions
 
     public init() {}
 

@@ -58,6 +58,17 @@ public struct StateDirectory: Sendable {
         return result
     }
 
+    /// Remembers packets of a key that have been seen published.
+    ///
+    /// - Parameter now: Microseconds since 1970.
+    public func note(_ packets: [SignedPacket], of key: PublicKey, now: UInt64) throws(StateError) {
+        do {
+            try update(key, durably: false) { floor in
+                for packet in packets { floor.note(packet, now: now) }
+            }
+        } catch { throw error as! StateError }
+    }
+
     /// Where something is kept for a key.
     public func file(_ key: PublicKey, _ kind: String) -> String { "\(path)/\(key.zBase32).\(kind)" }
 

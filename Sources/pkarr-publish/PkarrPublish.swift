@@ -40,6 +40,9 @@ struct PkarrPublish: ToolkitCommand {
     @Option(help: ArgumentHelp("Note in a file what is stored, and skip what it says was stored within the last hour.", valueName: "FILE"))
     var resume: String?
 
+    @Flag(help: "Replace also packets of others that are not merged, whose records are then lost.")
+    var overwrite = false
+
     @OptionGroup var common: CommonOptions
 
     /// More would take longer than until the packet is due again.
@@ -57,7 +60,11 @@ struct PkarrPublish: ToolkitCommand {
         let loop = EventLoop()
         let publisher = Publisher(try sources.open(on: loop), on: loop, jobs: jobs)
         let policy = PublicationQueue.Policy(pace: rate.quota, retries: retries, refresh: refresh?.duration)
-        return try PublishLoop(on: loop, publisher, policy, journal: journal, log: log).run()
+        let memory = try sources.memory.open().map { PublicationMemory($0, on: loop) }
+        memory?.onWait = { log.notice("\($0); waiting for it") }
+        return try PublishLoop(
+            on: loop, publisher, policy, memory: memory, journal: journal, overwrites: overwrite, log: log
+        ).run()
     }
 
     private func open(journal path: String) throws(CommandError) -> PublicationJournal {

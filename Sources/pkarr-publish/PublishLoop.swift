@@ -3,6 +3,7 @@ import EventLoop
 import JSON
 import Pkarr
 import Platform
+import StateOptions
 import Toolkit
 
 /// Packet lines in, receipt lines out, until both are done.
@@ -10,19 +11,25 @@ final class PublishLoop {
     private let loop: EventLoop
     private let policy: PublicationQueue.Policy
     private let journal: PublicationJournal?
+    private let overwrites: Bool
     private let report: PublishReport
     private var queue: PublicationQueue!
     private var reader: ObjectReader!
     private var inputEnded = false
     private var failure: (any Error)?
 
-    init(on loop: EventLoop, _ publisher: Publisher, _ policy: PublicationQueue.Policy, journal: PublicationJournal?, log: Log) {
+    init(
+        on loop: EventLoop, _ publisher: Publisher, _ policy: PublicationQueue.Policy, memory: PublicationMemory?,
+        journal: PublicationJournal?, overwrites: Bool, log: Log
+    ) {
         self.loop = loop
         self.policy = policy
         self.journal = journal
+        self.overwrites = overwrites
         report = PublishReport(on: loop, isEndless: policy.refresh != nil, log: log)
         queue = PublicationQueue(
-            publisher, on: loop, policy, onReceipt: { [unowned self] in finish($0) }, onChange: { [unowned self] in react() })
+            publisher, on: loop, policy, memory: memory, onReceipt: { [unowned self] in finish($0) }, onChange: { [unowned self] in react() })
+        queue.onFailure = { [unowned self] in end(CommandError($0)) }
         reader = ObjectReader(on: loop) { [unowned self] in take($0) }
     }
 
@@ -41,7 +48,8 @@ final class PublishLoop {
         case .object(let input):
             do throws(ObjectError) {
                 let packet = try SignedPacket(json: input.object)
-                if journal?.holds(packet) == true { report.skip() } else { queue.add(packet) }
+                let basis = overwrites ? nil : try PublicationBasis(json: input.object)
+                if journal?.holds(packet) == true { report.skip() } else { queue.add(packet, onto: basis) }
             } catch { report.reject("\(input.place): \(error)", hint: "pkarr-build and pkarr-resolve write packet lines") }
         case .malformed(let error): report.reject(error.message, hint: error.hint)
         case .end: inputEnded = true

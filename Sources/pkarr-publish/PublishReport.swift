@@ -99,10 +99,12 @@ final class PublishReport {
         case .stored: return
         case .overtaken:
             statuses.insert(.tryAgain)
-            warn("\(key): somebody has published a newer packet", hint: "resolve it and build on it: pkarr-resolve | pkarr-build")
+            let age = receipt.newer == nil ? "another packet, which is not merged into this one" : "a newer packet"
+            warn("\(key): somebody has published \(age)", hint: "resolve it and build on it: pkarr-resolve | pkarr-build; see keyhole-merging(7)")
         case .conflict, .refused, .unreachable:
             statuses.insert(receipt.standing == .conflict ? .tryAgain : .unreachable)
-            warn("\(key): no node and no relay has stored the packet\(receipt.problem.map { " (\($0))" } ?? "")")
+            let fate = receipt.isStored ? "the packet was stored, but is not found again" : "no node and no relay has stored the packet"
+            warn("\(key): \(fate)\(receipt.problem.map { " (\($0))" } ?? "")")
         }
         progress.failed += 1
     }
@@ -131,6 +133,7 @@ final class PublishReport {
 extension Receipt {
     /// Why nobody has stored the packet, as far as there is one reason.
     fileprivate var problem: String? {
+        if let obstacle { return obstacle }
         var reasons = dht.map { [$0.lookup.ending.problem.map { "DHT: \($0)" } ?? "DHT: refused or unanswered"] } ?? []
         reasons += relays.map { "\($0.url): \($0.publication.error ?? $0.publication.status.map { "status \($0)" } ?? $0.publication.outcome.rawValue)" }
         return reasons.isEmpty ? nil : reasons.joined(separator: "; ")

@@ -44,9 +44,10 @@ struct PkarrResolve: ToolkitCommand {
         // An argument that is required would hide what else is wrong with the command line.
         guard !keys.isEmpty else { throw CommandError(.usage, "give at least one KEY", hint: "pkarr-resolve --help") }
         let loop = EventLoop()
+        let state = try sources.memory.open()
         let sources = try sources.open(on: loop)
         if audit { return try AuditLoop(on: loop, sources, keys: unique(keys), watch: watch?.duration).run() }
-        return try ResolveLoop(on: loop, sources, keys: unique(keys), watch: watch?.duration, log: log).run()
+        return try ResolveLoop(on: loop, sources, keys: unique(keys), watch: watch?.duration, state: state, log: log).run()
     }
 
     private func unique(_ keys: [PublicKey]) -> [PublicKey] {

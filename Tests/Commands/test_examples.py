@@ -144,7 +144,7 @@ OTHERS = [("@", "A", "192.0.2.7"), ("_other", "TXT", "x=1")]
 
 
 def publish_others(others, tmp_path, env):
-    shell(f"pkarr-build --key {tmp_path}/secret --records {others} </dev/null | pkarr-publish >/dev/null", env)
+    shell(f"pkarr-build --key {tmp_path}/secret --records {others} </dev/null | pkarr-publish --overwrite >/dev/null", env)
 
 
 def test_a_page_is_fetched_by_key_with_the_key_as_host(gateway, homeserver, key, network):

@@ -48,6 +48,7 @@ def test_the_receipt_names_nodes_and_relays_that_stored(publish, network, new_ke
         assert node["had"] in (None, {"timestamp": NOW, "size": 82, "hash": hashlib.sha256(key.text("hello")).hexdigest()})
     assert receipt == {
         "public_key": key.name, "timestamp": NOW, "stored": True, "newer": None, "conflicts": [],
+        "unmerged": [], "confirmed": None,
         "dht": {"lookup": "complete", "asked": receipt["dht"]["asked"], "answered": receipt["dht"]["answered"], "refused": [], "silent": 0},
         "relays": [{"url": network[1]["http"], "outcome": "stored", "status": 204}]}
 

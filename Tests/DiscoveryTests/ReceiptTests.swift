@@ -64,7 +64,7 @@ func receiptObject() throws {
     ]
     let receipt = Receipt(packet: packet(5), dht: put([.stored, tooOld, .timedOut]), relays: relays)
     let expected = try JSONValue(parsing: """
-        {"public_key":"\(secret.publicKey.zBase32)","timestamp":5,"stored":true,"newer":null,"conflicts":["192.0.2.1:2","http://b"],
+        {"public_key":"\(secret.publicKey.zBase32)","timestamp":5,"stored":true,"newer":null,"conflicts":["192.0.2.1:2","http://b"],"unmerged":[],"confirmed":null,
          "dht":{"lookup":"complete","asked":0,"answered":0,"stored":["192.0.2.1:1"],
                 "refused":[{"node":"192.0.2.1:2","code":302,"message":"old sequence number"}],"silent":1,
                 "nodes":[{"address":"192.0.2.1:1","node_id":"\(node(1).id)","outcome":"stored"},

@@ -89,7 +89,10 @@ final class MergingPublisher: SimulatedStores.Actor {
         case .looking, .putting:
             course.note(outcome)
             proceed()
-        case .reading, .puttingToRelay: proceed()
+        case .reading:
+            course.noteAnswer()
+            proceed()
+        case .puttingToRelay: proceed()
         case .done: break
         }
     }
