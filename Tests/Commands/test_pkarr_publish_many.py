@@ -119,6 +119,17 @@ def test_a_relay_that_is_down_is_not_asked_about_every_packet(run, relay, keys, 
     assert outcomes.count("not-asked") == len(many) - outcomes.count("unreachable")
 
 
+def test_a_dht_that_does_not_answer_does_not_hold_up_the_relays_for_long(run, relay, keys, dead_port):
+    many, plain = keys(200), relay(stored)
+    done = run("pkarr-publish", "--rate", "unlimited", "--relay", plain.url, "--bootstrap", dead_port,
+               input=lines(*(key.packet() for key in many)))
+    assert (done.status, plain.count("PUT")) == (0, len(many))
+    assert [receipt["public_key"] for receipt in done.objects] == names(many)
+    assert {receipt["dht"]["lookup"] for receipt in done.objects} == {"no-answer"}
+    # Those that were under way when it was found out have asked somebody, and the others nobody.
+    assert 3 <= sum(receipt["dht"]["asked"] > 0 for receipt in done.objects) <= 16
+
+
 def date(seconds):
     return time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + seconds))
 

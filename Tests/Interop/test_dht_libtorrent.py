@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import PATIENCE, lines
+from packets import NOW, Key
 
 PEER = Path(__file__).parent / "peers" / "libtorrent_dht.py"
 RECORDS = {"records": [{"name": "@", "type": "A", "ttl": 300, "address": "203.0.113.7"},
@@ -83,6 +84,16 @@ def test_what_pkarr_publish_stores_libtorrent_finds_byte_for_byte(run, network, 
     for node in (0, 7, 23):
         found = network.order(get=public_key_hex(key), node=node)
         assert (found["seq"], found["signature"], found["value"]) == (1764000000000000, signature, message)
+
+
+def test_the_packets_of_many_keys_reach_libtorrent_unchanged(run, network):
+    keys = [Key(7_000_000 + number) for number in range(300)]
+    done = run("pkarr-publish", *on_dht(network.nodes[6]), "--rate", "unlimited", input=lines(*(key.packet() for key in keys)))
+    assert (done.status, done.err) == (0, "pkarr-publish: 300 packets: 300 stored\n")
+    assert [receipt["public_key"] for receipt in done.objects] == [key.name for key in keys]
+    for number in (0, 123, 299):
+        found = network.order(get=keys[number].bytes.hex(), node=number % 24)
+        assert (found["seq"], found["value"], found["signature"]) == (NOW, keys[number].text("hello").hex(), keys[number].payload()[:64].hex())
 
 
 def test_what_libtorrent_stores_pkarr_resolve_finds_byte_for_byte(run, network, key):
