@@ -115,7 +115,7 @@ def test_a_relay_that_is_down_is_not_asked_about_every_packet(run, relay, keys, 
     assert done.status == 0 and plain.count("PUT") == len(many)
     outcomes = [receipt["relays"][0]["outcome"] for receipt in done.objects]
     # Three failures are needed, and as many as may be under way can fail with the last of them.
-    assert 3 <= outcomes.count("unreachable") <= 16
+    assert 3 <= outcomes.count("unreachable") < len(many) / 2
     assert outcomes.count("not-asked") == len(many) - outcomes.count("unreachable")
 
 
@@ -127,7 +127,7 @@ def test_a_dht_that_does_not_answer_does_not_hold_up_the_relays_for_long(run, re
     assert [receipt["public_key"] for receipt in done.objects] == names(many)
     assert {receipt["dht"]["lookup"] for receipt in done.objects} == {"no-answer"}
     # Those that were under way when it was found out have asked somebody, and the others nobody.
-    assert 3 <= sum(receipt["dht"]["asked"] > 0 for receipt in done.objects) <= 16
+    assert 3 <= sum(receipt["dht"]["asked"] > 0 for receipt in done.objects) < len(many) / 2
 
 
 def date(seconds):
