@@ -1,0 +1,14 @@
+"""The soak of `make soak`, shortened: enough requests that a leak of a hundred bytes in each would show."""
+from soak import GROWTH, Soak
+
+
+def test_memory_stays_where_it_is_under_traffic_of_all_kinds():
+    with Soak(sources=3000) as soak:
+        soak.load(40_000)
+        warm = soak.memory
+        counted = soak.load(30_000)
+        grown = soak.memory - warm
+    assert soak.statuses == [0, 0]
+    assert grown <= GROWTH, f"{grown} bytes more after 30000 requests"
+    assert {"200", "204", "304", "400", "404", "405", "409", "413", "429"} <= counted["statuses"].keys(), counted
+    assert counted["requests"] >= 30_000
