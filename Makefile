@@ -4,6 +4,7 @@
 #   make test-deps test     install what the tests need, run them all, quick ones first
 #   make install            into DESTDIR and prefix (/usr/local)
 #   make bench              the figures, each against what it has to reach
+#   make soak               a million requests of all kinds at pkarr-serve, whose memory has to stay where it is
 #   make fuzz               every parser on a bounded number of inputs
 #   make completions        write the shells' completions anew after an option has changed
 
@@ -11,6 +12,7 @@ prefix = /usr/local
 bindir = $(prefix)/bin
 mandir = $(prefix)/share/man
 datadir = $(prefix)/share
+unitdir = $(prefix)/lib/systemd/system
 SWIFT = swift
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 APT = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
@@ -29,10 +31,10 @@ pytest = KEYHOLE_BIN=$(built) $(venv)/bin/python -m pytest -q
 build_packages = gcc pkg-config git ca-certificates libjansson-dev libsodium-dev nettle-dev libuv1-dev libmicrohttpd-dev libsqlite3-dev \
 	libcurl4-openssl-dev libssl-dev libgnutls28-dev libngtcp2-dev libngtcp2-crypto-gnutls-dev
 demo_packages = curl python3
-test_packages = bind9-dnsutils knot-dnsutils ldnsutils dnsmasq-base unbound iproute2 util-linux python3-venv shellcheck mandoc zsh fish debootstrap debian-archive-keyring
-bench_packages = dnsperf knot jq openssl haproxy ngtcp2-client ngtcp2-server
+test_packages = bind9-dnsutils knot-dnsutils ldnsutils dnsmasq-base unbound iproute2 util-linux python3-venv shellcheck mandoc zsh fish chromium debootstrap debian-archive-keyring
+bench_packages = dnsperf knot jq openssl haproxy ngtcp2-client ngtcp2-server nginx-light
 
-.PHONY: build deps demo test-deps test lint unit commands interop fuzz debian13 debian13-packages bench completions install clean
+.PHONY: build deps demo test-deps test lint unit commands interop soak fuzz debian13 debian13-packages bench completions install clean
 
 build: $(static)/libstdc++.a
 	$(SWIFT) build $(release)
@@ -67,6 +69,10 @@ commands: build $(venv)/installed
 interop: build $(venv)/installed
 	$(pytest) Tests/Interop
 
+# Some minutes; the commands' tests have a short one.
+soak: build $(venv)/installed
+	KEYHOLE_BIN=$(built) $(venv)/bin/python Tests/soak.py
+
 fuzz:
 	Tests/Fuzz/run
 
@@ -98,6 +104,9 @@ install:
 	install -m 644 man/*.1 $(DESTDIR)$(mandir)/man1
 	install -m 644 man/*.5 $(DESTDIR)$(mandir)/man5
 	install -m 644 man/*.7 $(DESTDIR)$(mandir)/man7
+	install -d $(DESTDIR)$(unitdir)
+	sed 's|/usr/local/bin|$(bindir)|' systemd/pkarr-serve.service > $(DESTDIR)$(unitdir)/pkarr-serve.service
+	chmod 644 $(DESTDIR)$(unitdir)/pkarr-serve.service
 	install -d $(DESTDIR)$(datadir)/bash-completion/completions $(DESTDIR)$(datadir)/zsh/site-functions \
 		$(DESTDIR)$(datadir)/fish/vendor_completions.d
 	for command in $(commands); do \

@@ -84,6 +84,23 @@ public enum Sockets {
         return socket
     }
 
+    /// Sends one datagram to a Unix socket. A path that begins with `@` is an abstract address (unix(7)).
+    public static func sendUnixDatagram(_ bytes: [UInt8], to path: String) throws(SystemError) {
+        let socket = FileDescriptor(owning: try systemCall("socket") { Glibc.socket(AF_UNIX, datagramType | closeOnExec | nonblocking, 0) })
+        var address = try unixAddress(path)
+        var length = MemoryLayout<sockaddr_un>.size
+        if path.hasPrefix("@") {
+            // Its name is as long as is said, and not up to a zero.
+            address.sun_path.0 = 0
+            length = MemoryLayout<sa_family_t>.size + path.utf8.count
+        }
+        try systemCall("sendto") {
+            withUnsafePointer(to: &address) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { sendto(socket.number, bytes, bytes.count, 0, $0, socklen_t(length)) }
+            }
+        }
+    }
+
     /// The user at the other end of a Unix socket, as it was when that end connected or began to listen.
     public static func peerUser(_ socket: Int32) throws(SystemError) -> UInt32 {
         var user: uid_t = 0

@@ -77,7 +77,9 @@ struct PkarrServe: ToolkitCommand {
         var addresses = JSONObject(members: [("dht", .string("\(node.localAddress)")), ("http", .string("http://\(server.address)"))])
         if let door { addresses["dns"] = .array(door.addresses.map { .string("\($0)") }) }
         try StandardOutput.write(.object(addresses))
+        ServiceManager.tellReady()
         service.run()
+        ServiceManager.tellStopping()
         door?.close()
         server.close()
         node.close()

@@ -1,5 +1,6 @@
 """pkarr-serve in the open: limits, proxies, metrics, health, and a store that survives being killed at any moment."""
 import http.client
+import os
 import random
 import signal
 import socket
@@ -300,6 +301,19 @@ def test_a_full_disk_costs_the_store_and_not_the_service(serve, new_key, tmp_pat
     assert node.stop() == 0
     error = node.process.stderr.read().decode()
     assert error.startswith(f"pkarr-serve: warning: {tmp_path}/store/items.db: ") and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("abstract", [False, True])
+def test_the_service_manager_is_told(serve, tmp_path, abstract):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.settimeout(PATIENCE)
+        name = f"@keyhole-{tmp_path.name}-{id(tmp_path)}" if abstract else str(tmp_path / "notify")
+        manager.bind("\0" + name[1:] if abstract else name)
+        node = serve(env={**os.environ, "NOTIFY_SOCKET": name})
+        assert manager.recv(100) == b"READY=1"
+        assert node.ask("GET", "/healthz")[0] == 200
+        assert node.stop() == 0
+        assert manager.recv(100) == b"STOPPING=1"
 
 
 @pytest.mark.parametrize("arguments", [
