@@ -1,5 +1,6 @@
 """The DHT against real libtorrent nodes: what one side stores the other finds, byte for byte."""
 import base64
+import hashlib
 import json
 import subprocess
 import sys
@@ -167,3 +168,31 @@ def test_pkarr_serve_answers_libtorrents_put_and_get(run, service, key):
     finally:
         publisher.close()
         reader.close()
+
+
+def test_an_audit_tells_what_each_libtorrent_node_has(run, network, key):
+    """libtorrent stores at 8 nodes, which is thin; pkarr-publish then finds the old packets there and replaces them."""
+    packet = build(run, key, 1764000000000000)
+    stored = network.order(put=key.read_text().strip(), value=parts(packet)[1], node=5)
+    thin = run("pkarr-resolve", "--audit", *on_dht(network.nodes[11]), packet["public_key"])
+    *nodes, verdict = thin.objects
+    assert {node["address"] for node in nodes} <= set(network.nodes)
+    holders = [node for node in nodes if node["outcome"] == "newest"]
+    assert (len(holders), {node["outcome"] for node in nodes}) == (stored["stored"], {"newest", "nothing"})
+    assert {(node["timestamp"], node["hash"]) for node in holders} == {
+        (stored["seq"], hashlib.sha256(bytes.fromhex(parts(packet)[1])).hexdigest())}
+    assert all(node["round_trip_ms"] > 0 for node in nodes)
+    assert (thin.status, verdict["outcome"], verdict["nodes"]["newest"]) == (75, "thin", stored["stored"])
+
+    newer = build(run, key, stored["seq"] + 1)
+    published = run("pkarr-publish", *on_dht(network.nodes[2]), input=lines(newer))
+    receipt = published.objects[0]["dht"]["nodes"]
+    assert published.status == 0 and {node["outcome"] for node in receipt} == {"stored"}
+    before = {node["address"]: node["had"] and node["had"]["timestamp"] for node in receipt}
+    assert {address for address, timestamp in before.items() if timestamp} <= {node["address"] for node in holders}
+    assert set(before.values()) == {None, stored["seq"]}
+
+    good = run("pkarr-resolve", "--audit", *on_dht(network.nodes[20]), packet["public_key"])
+    verdict = good.objects[-1]
+    assert (good.status, verdict["outcome"], verdict["timestamp"]) == (0, "well-stored", stored["seq"] + 1)
+    assert verdict["nodes"]["newest"] >= 10

@@ -1,6 +1,7 @@
 import Crypto
 import FuzzSupport
 import HTTPClient
+import JSON
 
 @testable import Discovery
 
@@ -26,6 +27,10 @@ public func input(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
         if case .packet(let packet) = GetVerdict(response, for: key) {
             precondition(packet.publicKey == key && packet.payload == response.body, "only the key's own packet passes")
         }
+        if let words = response.words { precondition(words.count <= 200 && !words.contains(where: \.isNewline), "one line of a message is kept") }
+        let answer = AuditedSource.Answer(RelayClient.Answer(GetVerdict(response, for: key), response, roundTrip: .zero))
+        if case .packet(let packet) = answer.finding { precondition(packet.publicKey == key, "an audit shows the key's own packets") }
+        _ = AuditReport(of: key, [AuditedSource(.relay(RelayURL.publicRelays[0]), answer)], lookup: nil, time: 1).objects.map { JSONValue.object($0).text }
         if let pause = response.retryAfter(now: 1_800_000_000_000_000) { precondition(pause >= .zero, "nobody waits backwards") }
         if case .stored(let nodes?) = PutVerdict(response) { precondition(nodes >= 0, "a count is never negative") }
     }
