@@ -57,8 +57,16 @@ public struct Base32Alphabet: Sendable {
 
 /// Lower-case hexadecimal.
 public func hexadecimal(_ bytes: some Collection<UInt8>) -> String {
-    let digits = Array("0123456789abcdef".utf8)
-    return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    func digit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x61 + value - 10 }
+    return String(unsafeUninitializedCapacity: bytes.count * 2) { text in
+        var end = 0
+        for byte in bytes {
+            text[end] = digit(byte >> 4)
+            text[end + 1] = digit(byte & 15)
+            end += 2
+        }
+        return end
+    }
 }
 
 /// Reads hexadecimal of either case; nil for an odd number of digits or anything else.

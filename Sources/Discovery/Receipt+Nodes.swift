@@ -58,16 +58,17 @@ extension Receipt {
 
 extension PutOutcome {
     fileprivate var receiptNodes: [Receipt.Node] {
-        // Most nodes have the same item: what is known of it is worked out once.
-        var items: [MutableItem: Receipt.Item] = [:]
+        // Most nodes have the same item: what is known of it is worked out once, and comparing is cheaper than hashing.
+        var last: (item: MutableItem, shown: Receipt.Item)?
         func prior(_ finding: LookupOutcome.Finding?) -> Receipt.Node.Prior {
             switch finding {
             case .holding(.nothing): return .nothing
             case .holding(.notNewer(let sequence)): return .item(Receipt.Item(timestamp: UInt64(bitPattern: sequence)))
             case .holding(.item(let item)):
-                let known = items[item] ?? Receipt.Item(timestamp: UInt64(bitPattern: item.sequence), message: item.value ?? item.encodedValue)
-                items[item] = known
-                return .item(known)
+                if let last, last.item == item { return .item(last.shown) }
+                let shown = Receipt.Item(timestamp: UInt64(bitPattern: item.sequence), message: item.value ?? item.encodedValue)
+                last = (item, shown)
+                return .item(shown)
             case .holding(.flawed), .refused, .timedOut, .notAwaited, nil: return .unknown
             }
         }
