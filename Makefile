@@ -31,8 +31,10 @@ pytest = KEYHOLE_BIN=$(built) $(venv)/bin/python -m pytest -q
 build_packages = gcc pkg-config git ca-certificates libjansson-dev libsodium-dev nettle-dev libuv1-dev libmicrohttpd-dev libsqlite3-dev \
 	libcurl4-openssl-dev libssl-dev libgnutls28-dev libngtcp2-dev libngtcp2-crypto-gnutls-dev
 demo_packages = curl python3
-test_packages = bind9-dnsutils knot-dnsutils ldnsutils dnsmasq-base unbound iproute2 util-linux python3-venv shellcheck mandoc zsh fish chromium debootstrap debian-archive-keyring
-bench_packages = dnsperf knot jq openssl haproxy ngtcp2-client ngtcp2-server nginx-light
+test_packages = python3-venv shellcheck mandoc zsh fish chromium debootstrap debian-archive-keyring $(dns_packages)
+# Clients and servers of ordinary DNS, and what makes a network for one of them.
+dns_packages = bind9-dnsutils knot-dnsutils ldnsutils dnsmasq-base unbound iproute2 util-linux
+bench_packages = jq openssl haproxy ngtcp2-client ngtcp2-server nginx-light dnsperf
 
 .PHONY: build deps demo test-deps test lint unit commands interop soak fuzz debian13 debian13-packages bench completions install clean
 

@@ -14,6 +14,9 @@ public struct PublicKey: Hashable, Sendable {
 
     init(unchecked bytes: [UInt8]) { self.bytes = bytes }
 
+    /// All bytes at one go, which arrays don't do.
+    public func hash(into hasher: inout Hasher) { bytes.withUnsafeBytes { hasher.combine(bytes: $0) } }
+
     /// Whether the signature (64 bytes) is this key's over the message. Small-order keys and non-canonical encodings are
     /// refused, as iroh's `verify_strict` does (spec/iroh-wire.md, section 1).
     public func isValidSignature(_ signature: some Collection<UInt8>, of message: [UInt8]) -> Bool {

@@ -16,23 +16,24 @@ struct KeyNames {
 
     /// Folded, longest first, so that the nearest counts; the root is last.
     private let suffixes: [DomainName]
-    private static let keyLength = 52
+    /// Bytes of the name of a key's zone: the letters, their number before them, and the root.
+    private static let zoneLength = 1 + 52 + 1
+    /// Keys that were asked for lately: whether a text is a key takes arithmetic on the curve, more than all else of an answer.
+    private var known: [DomainName: PublicKey] = [:]
+    private static let mostKnown = 4096
 
     init(suffixes: [DomainName]) {
         self.suffixes = Set(suffixes.map(\.folded)).subtracting([.root]).sorted { $0.wire.count > $1.wire.count } + [.root]
     }
 
     /// - Parameter name: Folded.
-    func place(of name: DomainName) -> Place {
+    mutating func place(of name: DomainName) -> Place {
         for suffix in suffixes {
             guard let rest = name.removing(suffix: suffix) else { continue }
-            guard let label = rest.lastLabel else { return suffix == .root ? .elsewhere : .suffix(suffix) }
-            let text = String(decoding: label, as: UTF8.self)
-            if label.count == Self.keyLength, let key = PublicKey(zBase32: text), let inside = rest.removing(suffix: DomainName(zone: key)) {
-                return .key(key, name: inside, suffix: suffix)
-            }
+            guard let zone = rest.topLevel else { return suffix == .root ? .elsewhere : .suffix(suffix) }
+            if let key = key(zone) { return .key(key, name: rest.removing(suffix: zone)!, suffix: suffix) }
             // One letter of a key mistyped: nobody else has such a top-level domain, and nobody else needs to hear of it.
-            guard suffix == .root, !Self.looksLikeKey(label) else { return .noKey(suffix: suffix) }
+            guard suffix == .root, !Self.looksLikeKey(zone) else { return .noKey(suffix: suffix) }
         }
         return .elsewhere
     }
@@ -43,7 +44,17 @@ struct KeyNames {
         return suffixes.first { name.removing(suffix: $0) != nil } ?? .root
     }
 
-    private static func looksLikeKey(_ label: ArraySlice<UInt8>) -> Bool {
-        label.count == keyLength && label.allSatisfy { (0x61...0x7a).contains($0) || (0x30...0x39).contains($0) }
+    private mutating func key(_ zone: DomainName) -> PublicKey? {
+        guard zone.wire.count == Self.zoneLength else { return nil }
+        if let key = known[zone] { return key }
+        guard let key = PublicKey(zBase32: String(decoding: zone.wire.dropFirst().dropLast(), as: UTF8.self)) else { return nil }
+        if known.count >= Self.mostKnown { known = [:] }
+        known[zone] = key
+        return key
+    }
+
+    private static func looksLikeKey(_ zone: DomainName) -> Bool {
+        zone.wire.count == zoneLength
+            && zone.wire.dropFirst().dropLast().allSatisfy { (0x61...0x7a).contains($0) || (0x30...0x39).contains($0) }
     }
 }

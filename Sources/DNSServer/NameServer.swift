@@ -57,7 +57,7 @@ public struct NameServer {
     static let mostLookUps = 128
 
     let configuration: Configuration
-    let keyNames: KeyNames
+    var keyNames: KeyNames
     /// What is known of a key without asking anybody.
     let cached: (PublicKey) -> SeenPacket?
     var zones = ZoneCache()

@@ -60,7 +60,9 @@ struct ServedZone {
     }
 
     private func isKeyName(_ target: DomainName) -> Bool {
-        if case .key = KeyNames(suffixes: []).place(of: target.folded) { true } else { false }
+        var names = KeyNames(suffixes: [])
+        if case .key = names.place(of: target.folded) { return true }
+        return false
     }
 
     /// The record under the name it was asked by, with the time left of its TTL. A packet is kept for longer than some records would

@@ -18,9 +18,18 @@ public struct DNSReader {
         return bytes[position..<position + count]
     }
 
-    /// A number in network order.
-    public mutating func integer<Number: FixedWidthInteger & UnsignedInteger>(_: Number.Type) throws(DNSMessageError) -> Number {
-        try take(Number.bitWidth / 8).reduce(0) { $0 << 8 | Number($1) }
+    // Both are plain functions because a generic one would cost other libraries more than all else of reading a query.
+
+    /// A number of 16 bits in network order.
+    public mutating func integer(_: UInt16.Type) throws(DNSMessageError) -> UInt16 {
+        guard end - position >= 2 else { throw .truncated(offset: end) }
+        defer { position += 2 }
+        return UInt16(bytes[position]) << 8 | UInt16(bytes[position + 1])
+    }
+
+    /// A number of 32 bits in network order.
+    public mutating func integer(_: UInt32.Type) throws(DNSMessageError) -> UInt32 {
+        UInt32(try integer(UInt16.self)) << 16 | UInt32(try integer(UInt16.self))
     }
 
     /// A name, its pointers followed (RFC 1035, section 4.1.4). Each pointer has to lead before the labels it ends, so following ends.

@@ -4,7 +4,7 @@ public struct DNSWriter {
     /// The message so far.
     public private(set) var bytes: [UInt8]
     /// Suffixes in wire form and the offset of their first appearance.
-    private var offsets: [ArraySlice<UInt8>: Int] = [:]
+    private var offsets: [Suffix: Int] = [:]
     /// Pointers have 14 bits.
     private static let furthestOffset = 0x3fff
 
@@ -35,6 +35,7 @@ public struct DNSWriter {
     private mutating func append(compressing name: DomainName) {
         var position = 0
         for suffix in name.suffixes {
+            let suffix = Suffix(wire: suffix)
             if let offset = offsets[suffix] {
                 append(UInt16(0xc000 | offset))
                 return
@@ -75,4 +76,11 @@ public struct DNSWriter {
         }
         bytes += record.rdata[reader.position...]
     }
+}
+
+/// A slice hashes byte by byte, and this at one go.
+private struct Suffix: Hashable {
+    let wire: ArraySlice<UInt8>
+
+    func hash(into hasher: inout Hasher) { wire.withUnsafeBytes { hasher.combine(bytes: $0) } }
 }

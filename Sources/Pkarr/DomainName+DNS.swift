@@ -26,15 +26,14 @@ extension DomainName {
         wire[0] == 0 ? nil : DomainName(uncheckedWire: Array(wire[(1 + Int(wire[0]))...]))
     }
 
-    /// The last label, the one under the root; nil for the root.
-    public var lastLabel: ArraySlice<UInt8>? {
+    /// The name of only the last label, the one under the root; nil for the root.
+    public var topLevel: DomainName? {
         var position = 0
-        var last: ArraySlice<UInt8>?
+        var last: Int?
         while wire[position] != 0 {
-            let end = position + 1 + Int(wire[position])
-            last = wire[position + 1..<end]
-            position = end
+            last = position
+            position += 1 + Int(wire[position])
         }
-        return last
+        return last.map { DomainName(uncheckedWire: Array(wire[$0...])) }
     }
 }

@@ -27,6 +27,9 @@ public struct DomainName: Hashable, Sendable {
         self.wire = wire
     }
 
+    /// All bytes at one go, which arrays don't do.
+    public func hash(into hasher: inout Hasher) { wire.withUnsafeBytes { hasher.combine(bytes: $0) } }
+
     public var labels: [[UInt8]] {
         var labels: [[UInt8]] = []
         var position = 0

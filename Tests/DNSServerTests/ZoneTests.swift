@@ -143,18 +143,21 @@ func unknownTypes() {
 
 @Test("names are a key's plainly or before a suffix, and what nearly is one is nobody else's")
 func places() {
-    let names = KeyNames(suffixes: [name("key"), name("PK.example.org"), name("example.org")])
-    #expect(names.place(of: name("\(alice)")) == .key(alice, name: .root, suffix: .root))
-    #expect(names.place(of: name("a.b.\(alice)")) == .key(alice, name: name("a.b"), suffix: .root))
-    #expect(names.place(of: name("a.\(alice).key")) == .key(alice, name: name("a"), suffix: name("key")))
-    #expect(names.place(of: name("\(alice).pk.example.org")) == .key(alice, name: .root, suffix: name("pk.example.org")))
-    #expect(names.place(of: name("\(alice).\(bob)")) == .key(bob, name: name("\(alice)"), suffix: .root))
-    #expect(names.place(of: name("pk.example.org")) == .suffix(name("pk.example.org")))
-    #expect(names.place(of: name("www.key")) == .noKey(suffix: name("key")))
-    #expect(names.place(of: name("www.example.org")) == .noKey(suffix: name("example.org")))
-    #expect(names.place(of: name("example.com")) == .elsewhere)
-    #expect(names.place(of: .root) == .elsewhere)
+    func place(_ text: String) -> KeyNames.Place {
+        var names = KeyNames(suffixes: [name("key"), name("PK.example.org"), name("example.org")])
+        return names.place(of: text == "." ? .root : name(text))
+    }
+    #expect(place("\(alice)") == .key(alice, name: .root, suffix: .root))
+    #expect(place("a.b.\(alice)") == .key(alice, name: name("a.b"), suffix: .root))
+    #expect(place("a.\(alice).key") == .key(alice, name: name("a"), suffix: name("key")))
+    #expect(place("\(alice).pk.example.org") == .key(alice, name: .root, suffix: name("pk.example.org")))
+    #expect(place("\(alice).\(bob)") == .key(bob, name: name("\(alice)"), suffix: .root))
+    #expect(place("pk.example.org") == .suffix(name("pk.example.org")))
+    #expect(place("www.key") == .noKey(suffix: name("key")))
+    #expect(place("www.example.org") == .noKey(suffix: name("example.org")))
+    #expect(place("example.com") == .elsewhere)
+    #expect(place(".") == .elsewhere)
     // The last letter carries one bit; and a letter that z-base-32 lacks.
-    #expect(names.place(of: name("\(alice.zBase32.dropLast())b")) == .noKey(suffix: .root))
-    #expect(names.place(of: name("\(alice.zBase32.dropLast())l")) == .noKey(suffix: .root))
+    #expect(place("\(alice.zBase32.dropLast())b") == .noKey(suffix: .root))
+    #expect(place("\(alice.zBase32.dropLast())l") == .noKey(suffix: .root))
 }
