@@ -75,7 +75,8 @@ public final class Publisher {
     }
 
     func put(_ packet: SignedPacket, onto basis: PutBasis?, on dht: DHTNode, completion: @escaping (PutOutcome) -> Void) {
-        guard dhtPace.state(now: .now) == .ready else {
+        // Where the DHT does answer, one more is no harm: a packet that had to wait for a lock, or that is put a second time.
+        guard !dhtPace.isGone || dhtPace.state(now: .now) == .ready else {
             // Relays have let this packet in while nobody answers in the DHT.
             return Timer.once(on: loop, after: .zero) { completion(PutOutcome(lookup: LookupOutcome(ending: .noAnswer))) }
         }

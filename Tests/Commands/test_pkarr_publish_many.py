@@ -1,5 +1,6 @@
 """pkarr-publish with many packets: pace, relays that are slow or down, retries, going on after a kill, the sum at the end."""
 import contextlib
+import fcntl
 import os
 import pty
 import select
@@ -294,6 +295,21 @@ def test_a_journal_that_cannot_be_opened(run, relay, keys, tmp_path):
     done = publish(run, keys(1), "--relay", relay(stored).url, "--resume", tmp_path / "missing" / "journal")
     assert done.status == 78 and "No such file" in done.err
     assert publish(run, keys(1), "--relay", relay(stored).url, "--resume", tmp_path).status == 78
+
+
+def test_a_packet_that_had_to_wait_for_its_lock_is_published_beside_the_others(service, network, keys, packets, tmp_path):
+    """When its lock is free, the one that may be under way on the DHT is another."""
+    many, state = keys(300), tmp_path / "state"
+    state.mkdir()
+    with (state / f"{many[0].name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        publisher = service("pkarr-publish", "--no-relays", "--bootstrap", network[0]["dht"], "--rate", "unlimited", "--jobs", "1",
+                            "--state", state, stdin=packets(many).open())
+        assert b"waiting for it" in publisher.process.stderr.readline()
+    receipts = [publisher.next() for _ in many]
+    assert publisher.process.wait(PATIENCE) == 0
+    assert [receipt["public_key"] for receipt in receipts] == names(many)
+    assert not any("attempts" in receipt for receipt in receipts)
 
 
 class Screen:
