@@ -16,6 +16,8 @@ struct DNSResponse {
     var code = ResponseCode.noError
     var isAuthoritative = false
     var isRecursionAvailable = false
+    /// Some of what belongs to it is missing, so that the client has to ask again over TCP.
+    var isTruncated = false
     var answers: [ResourceRecord] = []
     var authority: [ResourceRecord] = []
     /// What may be left out.
@@ -37,20 +39,25 @@ struct DNSResponse {
     /// again over TCP (RFC 2181, section 9).
     func wire(for transport: Transport) -> [UInt8] {
         let limit = transport == .udp ? Self.datagramLimit(query) : Self.largestStreamMessage
-        let whole = encoded()
-        if whole.count <= limit { return whole }
         var less = self
-        less.additional = []
-        less.errors = errors.map { ExtendedError(code: $0.code) }
-        let shorter = less.encoded()
-        if shorter.count <= limit { return shorter }
+        if !isTruncated {
+            let whole = encoded()
+            if whole.count <= limit { return whole }
+            less.additional = []
+            less.errors = errors.map { ExtendedError(code: $0.code) }
+            let shorter = less.encoded()
+            if shorter.count <= limit { return shorter }
+            less.isTruncated = true
+        }
         less.answers = []
         less.authority = []
-        return less.encoded(flags: HeaderFlags.truncated)
+        less.additional = []
+        return less.encoded()
     }
 
-    private func encoded(flags extra: UInt16 = 0) -> [UInt8] {
-        var flags = HeaderFlags.response | extra | code.rawValue & HeaderFlags.responseCode
+    private func encoded() -> [UInt8] {
+        var flags = HeaderFlags.response | (code.rawValue & HeaderFlags.responseCode)
+        if isTruncated { flags |= HeaderFlags.truncated }
         flags |= query.flags & (HeaderFlags.recursionDesired | HeaderFlags.checkingDisabled)
         if isAuthoritative { flags |= HeaderFlags.authoritative }
         if isRecursionAvailable { flags |= HeaderFlags.recursionAvailable }

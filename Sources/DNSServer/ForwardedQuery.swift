@@ -59,6 +59,12 @@ public struct ForwardedQuery: Equatable, Sendable {
         return reader.position == message.count
     }
 
+    /// What an accepted answer has of records, and whether some are missing; nil when it holds what can't be read.
+    static func contents(of message: [UInt8]) -> (records: [ResourceRecord], isTruncated: Bool)? {
+        guard let answers = (try? DNSMessage(wire: message))?.answers else { return nil }
+        return (answers.filter { $0.type != .opt }, message[2] & UInt8(HeaderFlags.truncated >> 8) != 0)
+    }
+
     /// The code in the header of an answer.
     static func responseCode(of message: [UInt8]) -> ResponseCode { ResponseCode(rawValue: UInt16(message[3] & 0x0f)) }
 

@@ -61,7 +61,8 @@ private final class ForwardExchange {
         timer = Timer(on: loop) { [weak self] in self?.finish(nil) }
         do throws(SystemError) {
             // A connected socket takes datagrams from that server only.
-            let socket = transport == .udp ? try Sockets.udpConnect(to: server) : try Sockets.tcpConnect(to: server)
+            let socket: FileDescriptor
+            if transport == .udp { socket = try Sockets.udpConnect(to: server) } else { socket = try Sockets.tcpConnect(to: server) }
             watcher = try Watcher(on: loop, socket.number) { [weak self] readiness in
                 guard let self else { return }
                 if readiness.contains(.writable), !send() { return }

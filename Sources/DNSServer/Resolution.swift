@@ -21,6 +21,20 @@ struct Resolution {
         name = query.name
     }
 
+    /// Where the aliases among records lead from here; nil when the name is none, or has what was asked for at its end.
+    func following(_ records: [ResourceRecord]) -> Resolution? {
+        var next = self
+        for _ in 0..<Resolution.mostAliases {
+            let name = next.name.folded
+            if query.type == .cname || records.contains(where: { $0.type == query.type && $0.name.folded == name }) { return nil }
+            guard let alias = records.first(where: { $0.type == .cname && $0.name.folded == name }), case .name(let target) = alias.data
+            else { return next.chain.count > chain.count ? next : nil }
+            next.chain.append(alias)
+            next.name = target
+        }
+        return next
+    }
+
     func response(_ code: ResponseCode = .noError, _ error: ExtendedError? = nil) -> DNSResponse {
         var response = DNSResponse(to: query, code, error)
         response.answers = chain
@@ -64,8 +78,7 @@ extension NameServer {
         case .final(let response): send(response, to: resolution.origin)
         case .alias(let next):
             if next.chain.count <= Resolution.mostAliases { return next }
-            let error = ExtendedError(code: .other, text: "aliases lead in a circle or too far")
-            send(DNSResponse(to: resolution.query, .serverFailure, error), to: resolution.origin)
+            send(tooManyAliases(next), to: next.origin)
         }
         return nil
     }
@@ -136,16 +149,30 @@ extension NameServer {
             return send(resolution.response(.serverFailure, error), to: resolution.origin)
         }
         let code = ForwardedQuery.responseCode(of: message)
-        if resolution.chain.isEmpty {
+        let contents = ForwardedQuery.contents(of: message)
+        // Whoever was asked may not know keys: what leads to one goes on here.
+        if let contents, !contents.isTruncated, let next = resolution.following(contents.records), isKey(next.name) {
+            return next.chain.count <= Resolution.mostAliases ? proceed(next, at: moment) : send(tooManyAliases(next), to: next.origin)
+        }
+        guard !resolution.chain.isEmpty else {
             counters.answered[code, default: 0] += 1
             let answer = ForwardedQuery.answer(message, to: resolution.query, over: resolution.origin.transport)
-            outputs.append(.send(answer, to: resolution.origin))
-        } else {
-            var response = resolution.response(code)
-            response.isRecursionAvailable = true
-            // Of records of other classes, and of what can't be read, only the alias remains.
-            response.answers += (try? DNSMessage(wire: message))?.answers.filter { $0.type != .opt } ?? []
-            send(response, to: resolution.origin)
+            return outputs.append(.send(answer, to: resolution.origin))
         }
+        var response = resolution.response(code)
+        response.isRecursionAvailable = true
+        response.isTruncated = contents?.isTruncated ?? false
+        // Of what can't be read, only the alias remains.
+        response.answers += contents?.records ?? []
+        send(response, to: resolution.origin)
+    }
+
+    private mutating func isKey(_ name: DomainName) -> Bool {
+        if case .elsewhere = keyNames.place(of: name.folded) { return false }
+        return true
+    }
+
+    private func tooManyAliases(_ resolution: Resolution) -> DNSResponse {
+        DNSResponse(to: resolution.query, .serverFailure, ExtendedError(code: .other, text: "aliases lead in a circle or too far"))
     }
 }

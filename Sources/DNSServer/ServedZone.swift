@@ -88,7 +88,8 @@ extension ResourceRecord {
         let nobody = DomainName(labels: [Array("nobody".utf8), Array("invalid".utf8)])!
         // Serial, refresh, retry, expire, and the TTL of what does not exist.
         let numbers = [serial, 60, 60, 86400, ServedZone.negativeTimeToLive]
-        let rdata = zone.wire + nobody.wire + numbers.flatMap { number in withUnsafeBytes(of: number.bigEndian, Array.init) }
+        var rdata = zone.wire + nobody.wire
+        for number in numbers { withUnsafeBytes(of: number.bigEndian) { rdata += $0 } }
         return ResourceRecord(name: zone, type: .soa, timeToLive: ServedZone.negativeTimeToLive, rdata: rdata)
     }
 }

@@ -101,6 +101,42 @@ func followsAbroad() throws {
     #expect(alone.code == 2 && alone.answers.map(\.type) == [.cname])
 }
 
+@Test("an alias in an answer from elsewhere that leads to a key is followed")
+func followsHome() throws {
+    let bench = bench([packet([address("www", 9)])])
+    for flags in [0x8180, 0x8183] as [UInt16] {
+        let (query, id) = try #require(forwarded(bench, query("Example.com")))
+        let abroad = [("Example.com", "other.example"), ("OTHER.example", "www.\(alice)")].map { owner, target in
+            ResourceRecord(name: name(owner), type: .cname, timeToLive: 60, rdata: name(target).wire)
+        }
+        let answer = try #require(sent(bench.outputs { $0.finishForward(id, reply(query, abroad, flags: flags), at: start) }).first)
+        #expect(answer.code == 0 && answer.answers.map(\.type) == [.cname, .cname, .a] && answer.addresses == [9])
+    }
+}
+
+@Test("aliases between a key and elsewhere that lead in a circle are a failure")
+func circleAbroad() throws {
+    let bench = bench([packet([alias("@", "example.com")])])
+    var answers: [Answer] = []
+    var rounds = 0
+    var outputs = bench.outputs { _ = $0.receive(query("\(alice)"), from: client, at: start) }
+    while case .forward(let query, let id, _)? = outputs.first {
+        rounds += 1
+        let back = ResourceRecord(name: name("example.com"), type: .cname, timeToLive: 60, rdata: name("\(alice)").wire)
+        outputs = bench.outputs { $0.finishForward(id, reply(query, [back]), at: start) }
+        answers = sent(outputs)
+    }
+    #expect(answers.map(\.code) == [2] && rounds <= Resolution.mostAliases)
+}
+
+@Test("an answer from elsewhere that is cut short makes the whole one so")
+func truncatedAbroad() throws {
+    let bench = bench([packet([alias("@", "example.com")])])
+    let (query, id) = try #require(forwarded(bench, query("\(alice)")))
+    let answer = try #require(sent(bench.outputs { $0.finishForward(id, reply(query, flags: 0x8380), at: start) }).first)
+    #expect(answer.isTruncated && answer.answers.isEmpty)
+}
+
 @Test("forwarded queries are bounded")
 func boundedForwards() {
     let bench = Bench {

@@ -173,7 +173,10 @@ func anything() {
 @Test("an answer keeps to the size its client takes, and to ours", arguments: [(nil, 512), (100, 512), (700, 700), (4096, 1232)] as [(Int?, Int)])
 func sizes(offered: Int?, limit: Int) {
     for count in 1...60 {
-        let text = record("@", .txt, (0..<count).flatMap { [15] + [UInt8](repeating: UInt8($0), count: 15) })
+        var strings: [UInt8] = []
+        for number in 0..<count { strings += [UInt8](repeating: UInt8(number), count: 16) }
+        for number in 0..<count { strings[number * 16] = 15 }
+        let text = record("@", .txt, strings)
         guard let packet = try? SignedPacket(signing: DNSMessage(answers: [text]), timestamp: 5, with: secret(1)) else { break }
         let bench = Bench([packet])
         let outputs = bench.outputs { _ = $0.receive(query("\(alice)", .txt, edns: offered), from: client, at: start) }

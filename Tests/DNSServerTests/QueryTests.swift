@@ -5,7 +5,7 @@ import Testing
 @testable import DNSServer
 
 /// `example.com. IN A`, id 0x1234, recursion desired.
-private let plain = bytes(hexadecimal: "12340100000100000000000007" + "6578616d706c65" + "03636f6d00" + "00010001")!
+private let plain = bytes(hexadecimal: "123401000001000000000000076578616d706c6503636f6d0000010001")!
 
 private func code(of message: [UInt8]) -> ResponseCode? {
     guard case .unreadable(_, let code) = DNSQuery.read(message) else { return nil }
@@ -30,7 +30,7 @@ func readsQuery() throws {
 
 @Test("EDNS tells size, version and the DO bit")
 func readsEDNS() {
-    var message = plain + bytes(hexadecimal: "0000290fa0" + "00018000" + "0000")!
+    var message = plain + bytes(hexadecimal: "0000290fa0000180000000")!
     message[11] = 1
     guard case .query(let query) = DNSQuery.read(message) else {
         Issue.record("not read")
@@ -62,7 +62,7 @@ func misplaced() {
     #expect(code(of: changed(9, 1)) == .formatError)
     #expect(code(of: changed(11, 1)) == .formatError)
     // A pointer as the name, and a label of a reserved kind.
-    #expect(code(of: plain.prefix(12) + [0xc0, 0x04, 0, 1, 0, 1]) == .formatError)
+    #expect(code(of: Array(plain.prefix(12)) + [0xc0, 0x04, 0, 1, 0, 1]) == .formatError)
     #expect(code(of: changed(12, 0x47)) == .formatError)
     // Two OPT records, and one that does not belong to the root.
     let opt = bytes(hexadecimal: "00002904d0000000000000")!

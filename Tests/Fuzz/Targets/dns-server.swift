@@ -4,7 +4,8 @@ import FuzzSupport
 import Pkarr
 import Platform
 
-private let secret = SecretKey(seed: [UInt8](repeating: 1, count: 32))!
+// One thread has it.
+nonisolated(unsafe) private let secret = SecretKey(seed: [UInt8](repeating: 1, count: 32))!
 
 /// A name server gets, with two bytes of length before each, the message of a key's packet, and then queries and what others have to say to
 /// those it forwards. The first byte says which transport, by its lowest bit.
