@@ -78,6 +78,15 @@ def test_the_other_family_answers_too(door):
     assert short(door.addresses["dns"][1], door.key.name, "A") == ["192.0.2.1"]
 
 
+def test_an_answer_comes_from_the_address_that_was_asked(start, new_key):
+    door, key = start("--dns", "0.0.0.0:0", "--dns", "[::]:0"), new_key()
+    publish(door.addresses, key, ("@", 300, "A", "192.0.2.1"))
+    four, six = (endpoint(address)[1] for address in door.addresses["dns"][1:])
+    for address in f"127.0.0.2:{four}", f"127.9.9.9:{four}", f"[::1]:{six}":
+        # dig takes no answer from anywhere else.
+        assert short(address, key.name, "A") == ["192.0.2.1"]
+
+
 @pytest.mark.parametrize("tool", ["kdig", "drill"])
 def test_other_tools_see_them_too(door, tool):
     host, port = endpoint(door.dns)
@@ -218,6 +227,18 @@ def test_connections_are_bounded_and_broken_or_idle_ones_closed(start, door):
     for connection in connections:
         connection.close()
     assert ask(own.dns, "example.com", tcp=True).rcode() == dns.rcode.REFUSED
+
+
+def test_a_client_that_takes_no_answers_is_given_up(door, new_key):
+    key = new_key()
+    publish(door.addresses, key, ("@", 300, "TXT", " ".join(f'"{"x" * 180}"' for _ in range(5))))
+    message = dns.message.make_query(key.name, "TXT").to_wire()
+    with socket.create_connection(endpoint(door.dns), PATIENCE) as client:
+        with pytest.raises(ConnectionError):
+            # More than all buffers on the way hold.
+            for _ in range(1000):
+                client.sendall((struct.pack("!H", len(message)) + message) * 100)
+    assert ask(door.dns, key.name, "TXT").answer
 
 
 def test_a_hundred_who_ask_for_one_key_cause_one_lookup(start, network, new_key):
