@@ -21,6 +21,7 @@ struct PkarrServe: ToolkitCommand {
               pkarr-serve --dht-bind 127.0.0.1:0 --http 127.0.0.1:0
               pkarr-serve --dht-bind 127.0.0.1:0 --http 127.0.0.1:0 --bootstrap 127.0.0.1:6881
               pkarr-serve --bootstrap router.bittorrent.com:6881 --bootstrap relay.pkarr.org:6881
+              pkarr-serve --bootstrap router.bittorrent.com:6881 --dns 127.0.0.1:5300
             """,
         version: toolkitVersion)
 
