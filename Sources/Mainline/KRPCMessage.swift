@@ -75,16 +75,17 @@ public struct KRPCResponse: Equatable, Sendable {
     func mutableItem(for target: NodeID, verified: MutableItem? = nil) -> Result<MutableItem, ItemFlaw>? {
         guard let encodedValue else { return nil }
         guard let key, let sequence, let signature, signature.count == 64 else { return .failure(.incomplete) }
-        if let verified, verified.encodedValue == encodedValue, verified.sequence == sequence, verified.signature == signature,
-            verified.key.bytes == key
-        {
-            return .success(verified)
-        }
+        if let verified, carries(verified) { return .success(verified) }
         guard sequence >= 0 else { return .failure(.negativeSequence) }
         guard ItemLimits.allows(encodedValue: encodedValue) else { return .failure(.tooLarge) }
         guard NodeID(hashing: key) == target, let key = PublicKey(bytes: key) else { return .failure(.wrongKey) }
         let item = MutableItem(key: key, salt: [], sequence: sequence, signature: signature, encodedValue: encodedValue)
         return item.isSignatureValid ? .success(item) : .failure(.badSignature)
+    }
+
+    /// Whether this very item is in the answer, byte for byte.
+    func carries(_ item: MutableItem) -> Bool {
+        item.encodedValue == encodedValue && item.sequence == sequence && item.signature == signature && item.key.bytes == key
     }
 }
 

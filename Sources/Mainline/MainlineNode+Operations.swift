@@ -172,7 +172,9 @@ extension MainlineNode {
 
     private func take(itemIn response: KRPCResponse, by contact: Contact, place: Int, for id: OperationID) {
         guard let operation = operations[id] else { return }
-        switch response.mutableItem(for: operation.lookup.target, verified: operation.newest) {
+        // Where an item is put again, most nodes have it already.
+        let own: MutableItem? = if case .put(let item, _) = operation.kind, response.carries(item) { item } else { nil }
+        switch response.mutableItem(for: operation.lookup.target, verified: own ?? operation.newest) {
         case .success(let item):
             operations[id]!.outcome.nodes[place].finding = .holding(.item(item))
             note(item, from: contact, for: id)
