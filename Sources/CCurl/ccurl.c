@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* The functions used, each with the type its header gives it. */
 #define FUNCTIONS(f)                                                                                                                       \
@@ -151,8 +152,9 @@ keyhole_curl_transfer *keyhole_curl_start(keyhole_curl_multi *multi, const struc
         SET(CURLOPT_COPYPOSTFIELDS, request->body);
     }
     SET(CURLOPT_CUSTOMREQUEST, request->method);
-    /* Rather than by a new connection, go by one that is being made, should it turn out to take many requests at once (HTTP/2). */
-    SET(CURLOPT_PIPEWAIT, 1L);
+    /* Rather than by a new connection, go by one that is being made, should it turn out to take many requests at once. That is HTTP/2,
+       which there is only with TLS: without, a request would wait for nothing but the answer to the one before. */
+    SET(CURLOPT_PIPEWAIT, strncasecmp(request->url, "https:", 6) == 0 ? 1L : 0L);
     /* Without it, giving up on a host name waits for the resolver's thread and stops the loop meanwhile. */
     SET(CURLOPT_QUICK_EXIT, 1L);
     if (status != CURLE_OK || curl.curl_multi_add_handle(multi->handle, easy) != CURLM_OK) goto failed;

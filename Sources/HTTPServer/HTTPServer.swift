@@ -128,8 +128,9 @@ public final class HTTPServer {
     ) -> MHD_Result {
         let handler = isClosing ? { $0.answer(HTTPAnswer(status: 503)) } : handler
         guard let raw = slot.pointee else {
-            let request = PendingRequest(connection, method: String(cString: method), path: String(cString: target), limit: limits.body) { [unowned self] in
-                resume(connection)
+            let request = PendingRequest(connection, method: String(cString: method), path: String(cString: target), limit: limits.body) {
+                // Also while closing, from the end of the server's life.
+                [unowned(unsafe) self] in resume(connection)
             }
             requests[ObjectIdentifier(request)] = request
             slot.pointee = Unmanaged.passUnretained(request).toOpaque()

@@ -5,7 +5,7 @@ import Platform
 /// The packets that a relay has seen last, a bounded number of them in memory. With an archive, more of them, and beyond the process.
 struct PacketCache {
     /// A packet with when it was last seen in the DHT.
-    struct Entry: Equatable {
+    struct Entry: Equatable, Sendable {
         var packet: SignedPacket
         /// Microseconds since 1970.
         var lastSeen: UInt64
@@ -14,27 +14,23 @@ struct PacketCache {
     /// Seconds for which a packet counts as fresh, whatever its records say (spec/pkarr-wire.md, 1.7).
     static let lifetimes: ClosedRange<UInt32> = 300...86400
 
-    /// Entries are kept in two halves. When the newer one is full the older one goes, so all that was used lately stays, without a list.
-    private let half: Int
-    private var newer: [PublicKey: Entry] = [:]
-    private var older: [PublicKey: Entry] = [:]
-
+    private var entries: RecentlyUsed<PublicKey, Entry>
     private let archive: (any Archive)?
 
     /// - Parameter capacity: Most packets kept. Each takes some 1.5 KB.
     init(capacity: Int, archive: (any Archive)? = nil) {
-        half = max(1, capacity / 2)
+        entries = RecentlyUsed(capacity: capacity)
         self.archive = archive
     }
 
     /// Packets in memory.
-    var count: Int { newer.count + older.count }
+    var count: Int { entries.count }
 
     /// - Parameter now: Microseconds since 1970, as all times here.
     mutating func entry(for key: PublicKey, now: UInt64) -> Entry? {
-        if let entry = newer[key] { return entry }
-        guard let entry = older.removeValue(forKey: key) ?? recalled(key, now: now) else { return nil }
-        keep(entry)
+        if let entry = entries.value(for: key) { return entry }
+        guard let entry = recalled(key, now: now) else { return nil }
+        entries.set(entry, for: key)
         return entry
     }
 
@@ -51,18 +47,8 @@ struct PacketCache {
     /// Takes a packet that was seen in the DHT, unless a more recent one is here.
     mutating func note(_ packet: SignedPacket, seenAt time: UInt64) {
         if let present = entry(for: packet.publicKey, now: time), present.packet.isMoreRecent(than: packet) { return }
-        keep(Entry(packet: packet, lastSeen: time))
+        entries.set(Entry(packet: packet, lastSeen: time), for: packet.publicKey)
         archive?.keep(packet.payload, for: packet.publicKey.bytes, age: .zero)
-    }
-
-    private mutating func keep(_ entry: Entry) {
-        let key = entry.packet.publicKey
-        older[key] = nil
-        if newer.count >= half, newer[key] == nil {
-            older = newer
-            newer = [:]
-        }
-        newer[key] = entry
     }
 }
 

@@ -18,6 +18,8 @@ public final class PkarrRelay {
     /// Whether the node was started without others to join: then having nobody to ask means that nobody has anything.
     let isFirstOfNetwork: Bool
     var cache: PacketCache
+    /// Keys by their paths: to see whether a key is one at all takes longer than all else that a packet in the cache does.
+    private var names = RecentlyUsed<String, PublicKey>(capacity: cacheCapacity)
     /// Packets that are being put, each with those who wait for it.
     var puts: [PublicKey: (packet: SignedPacket, exchanges: [HTTPExchange])] = [:]
     /// Look-ups under way that nobody was told about yet.
@@ -84,9 +86,11 @@ public final class PkarrRelay {
     }
 
     private func withKey(_ exchange: HTTPExchange, _ body: (PublicKey) -> Void) {
+        if let key = names.value(for: exchange.path) { return body(key) }
         guard exchange.path.hasPrefix("/"), let key = PublicKey(zBase32: exchange.path.dropFirst()) else {
             return exchange.refuse(400, "the path has to be a public key in z-base-32")
         }
+        names.set(key, for: exchange.path)
         body(key)
     }
 

@@ -17,11 +17,9 @@ public struct AddressLimiter: Sendable {
 
     private let quota: Quota?
     private let exempt: [AddressRange]
-    private let half: Int
-    // Two halves, as in a cache: when the newer one is full the older one goes. Whoever is forgotten has a fresh burst, so a flood from
-    // more addresses than there is room for makes the limit lenient to them and never strict to others.
-    private var newer: [IPAddress: UInt64] = [:]
-    private var older: [IPAddress: UInt64] = [:]
+    // Whoever is forgotten has a fresh burst, so a flood from more addresses than there is room for makes the limit lenient to them and
+    // never strict to others.
+    private var dues: RecentlyUsed<IPAddress, UInt64>
 
     /// - Parameters:
     ///   - quota: Nil admits everything.
@@ -30,11 +28,11 @@ public struct AddressLimiter: Sendable {
     public init(_ quota: Quota?, exempt: [AddressRange] = [], capacity: Int = AddressLimiter.defaultCapacity) {
         self.quota = quota
         self.exempt = exempt
-        half = max(1, capacity / 2)
+        dues = RecentlyUsed(capacity: capacity)
     }
 
     /// Addresses remembered at present.
-    public var count: Int { newer.count + older.count }
+    public var count: Int { dues.count }
 
     /// Whether the address may do it once more; if so, it is counted.
     public mutating func admit(_ ip: IPAddress, now: Instant) -> Verdict {
@@ -42,21 +40,10 @@ public struct AddressLimiter: Sendable {
         let ip = ip.unmapped
         if exempt.contains(where: { $0.contains(ip) }) { return .admitted }
         let subscriber = ip.isV6 ? ip.masked(to: 64) : ip
-        let due = max(newer[subscriber] ?? older[subscriber] ?? 0, now.nanoseconds)
+        let due = max(dues.value(for: subscriber) ?? 0, now.nanoseconds)
         let earliest = due - min(due, quota.interval * UInt64(quota.burst - 1))
         let isAdmitted = earliest <= now.nanoseconds
-        remember(subscriber, until: isAdmitted ? due + quota.interval : due)
+        if isAdmitted { dues.set(due + quota.interval, for: subscriber) }
         return isAdmitted ? .admitted : .refused(retryAfter: .nanoseconds(Int64(earliest - now.nanoseconds)))
-    }
-
-    private mutating func remember(_ subscriber: IPAddress, until due: UInt64) {
-        if newer[subscriber] == nil {
-            older[subscriber] = nil
-            if newer.count >= half {
-                swap(&newer, &older)
-                newer.removeAll(keepingCapacity: true)
-            }
-        }
-        newer[subscriber] = due
     }
 }
