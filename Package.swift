@@ -22,6 +22,7 @@ let systemLibraries: [Target] = [
     .systemLibrary(name: "CJansson", pkgConfig: "jansson", providers: [.apt(["libjansson-dev"])]),
     .systemLibrary(name: "CSodium", pkgConfig: "libsodium", providers: [.apt(["libsodium-dev"])]),
     .systemLibrary(name: "CNettle", pkgConfig: "nettle", providers: [.apt(["nettle-dev"])]),
+    .systemLibrary(name: "CGnuTLS", pkgConfig: "gnutls", providers: [.apt(["libgnutls28-dev"])]),
     .systemLibrary(name: "CUV", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
     .target(name: "CPlatform"),
     // These three are loaded when something is first asked for or served: linking them would cost every start milliseconds and megabytes.
@@ -42,6 +43,10 @@ let libraries: [[Target]] = [
     library("Iroh", ["Crypto", "JSON", "Platform", "Pkarr"]),
     library("RateLimits", ["Platform"]),
     library("DiskCache", ["CSQLite", "Platform"]),
+    library("WebSocket", ["Crypto"]),
+    library("STUN", ["Platform"]),
+    library("TLS", ["CGnuTLS"], testedWith: ["Platform"]),
+    library("IrohRelay", ["Iroh", "WebSocket", "STUN", "TLS", "RateLimits", "EventLoop", "Crypto", "Platform"]),
     library("Mainline", ["Crypto", "Platform", "Pkarr", "RateLimits"]),
     library("HTTPClient", ["CCurl", "EventLoop", "Platform"], testedWith: ["HTTPServer"]),
     library("HTTPServer", ["CMicrohttpd", "EventLoop", "Platform"], testedWith: ["HTTPClient"]),
@@ -70,6 +75,7 @@ let commands: [Target] = [
     command("pkarr-serve", ["PkarrRelay", "DiskCache", "DNSServer", "DiscoveryOptions", "Discovery", "RateLimits"]),
     command("quic-listen", ["Tunnel", "Iroh"]),
     command("quic-dial", ["Tunnel", "Iroh"]),
+    command("quic-relay", ["IrohRelay"]),
     command("tunnel-bridge", ["Tunnel"]),
 ]
 

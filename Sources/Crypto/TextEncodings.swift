@@ -92,24 +92,33 @@ public func bytes(hexadecimal text: some StringProtocol) -> [UInt8]? {
 }
 
 /// Base64 with padding (RFC 4648, section 4).
-public func base64(_ bytes: [UInt8]) -> String {
-    let capacity = sodium_base64_encoded_len(bytes.count, sodium_base64_VARIANT_ORIGINAL)
+public func base64(_ bytes: [UInt8]) -> String { encoded(bytes, sodium_base64_VARIANT_ORIGINAL) }
+
+/// Reads padded base64; nil for anything else, also for characters after the end.
+public func bytes(base64 text: String) -> [UInt8]? { decoded(text, sodium_base64_VARIANT_ORIGINAL) }
+
+/// Base64 for URLs, without padding (RFC 4648, section 5).
+public func base64URL(_ bytes: [UInt8]) -> String { encoded(bytes, sodium_base64_VARIANT_URLSAFE_NO_PADDING) }
+
+/// Reads base64 for URLs without padding; nil for anything else.
+public func bytes(base64URL text: String) -> [UInt8]? { decoded(text, sodium_base64_VARIANT_URLSAFE_NO_PADDING) }
+
+private func encoded(_ bytes: [UInt8], _ variant: Int32) -> String {
+    let capacity = sodium_base64_encoded_len(bytes.count, variant)
     return withUnsafeTemporaryAllocation(of: CChar.self, capacity: capacity) { buffer in
-        sodium_bin2base64(buffer.baseAddress!, capacity, bytes, bytes.count, sodium_base64_VARIANT_ORIGINAL)
+        sodium_bin2base64(buffer.baseAddress!, capacity, bytes, bytes.count, variant)
         return String(cString: buffer.baseAddress!)
     }
 }
 
-/// Reads padded base64; nil for anything else, also for characters after the end.
-public func bytes(base64 text: String) -> [UInt8]? {
+private func decoded(_ text: String, _ variant: Int32) -> [UInt8]? {
     let characters = Array(text.utf8)
     var count = 0
     var failed = false
     let bytes = [UInt8](unsafeUninitializedCapacity: characters.count / 4 * 3 + 3) { buffer, initialized in
         characters.withUnsafeBytes { raw in
             let status = sodium_base642bin(
-                buffer.baseAddress!, buffer.count, raw.bindMemory(to: CChar.self).baseAddress, raw.count, nil, &count, nil,
-                sodium_base64_VARIANT_ORIGINAL)
+                buffer.baseAddress!, buffer.count, raw.bindMemory(to: CChar.self).baseAddress, raw.count, nil, &count, nil, variant)
             failed = status != 0
         }
         initialized = failed ? 0 : count

@@ -9,3 +9,10 @@ public func raiseOpenFileLimit() {
     limit.rlim_cur = limit.rlim_max
     setrlimit(resource, &limit)
 }
+
+/// Descriptors that this process may have open.
+public func openFileLimit() -> Int {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
+    return Int(clamping: limit.rlim_cur)
+}
