@@ -46,7 +46,7 @@ let libraries: [[Target]] = [
     library("WebSocket", ["Crypto"]),
     library("STUN", ["Platform"]),
     library("TLS", ["CGnuTLS"], testedWith: ["Platform"]),
-    library("IrohRelay", ["Iroh", "WebSocket", "STUN", "TLS", "RateLimits", "EventLoop", "Crypto", "Platform"]),
+    library("IrohRelay", ["Iroh", "WebSocket", "STUN", "TLS", "RateLimits", "EventLoop", "Crypto", "Platform"], testedWith: ["JSON"]),
     library("Mainline", ["Crypto", "Platform", "Pkarr", "RateLimits"]),
     library("HTTPClient", ["CCurl", "EventLoop", "Platform"], testedWith: ["HTTPServer"]),
     library("HTTPServer", ["CMicrohttpd", "EventLoop", "Platform"], testedWith: ["HTTPClient"]),

@@ -1,1 +1,57 @@
+import Platform
 import Testing
+import TestSupport
+
+@testable import TLS
+
+private let certificate = """
+    -----BEGIN CERTIFICATE-----
+    MIIBmDCCAT6gAwIBAgIUFzbSpKiPng5MzDncD25Qyxq4mJ4wCgYIKoZIzj0EAwIw
+    FTETMBEGA1UEAwwKcmVsYXkudGVzdDAgFw0yNjExMjQxMTQ2NTFaGA8yMTI2MTAz
+    MTExNDY1MVowFTETMBEGA1UEAwwKcmVsYXkudGVzdDBZMBMGByqGSM49AgEGCCqG
+    SM49AwEHA0IABJjhiii8UldJutHkhUnM9DHUG+2jOJWKB9fakjnwq2QscuKiMW//
+    /NhJ2jAI+SVRplKP28ehZ0IiOFKYYEgkPWSjajBoMB0GA1UdDgQWBBT+FuWokj6H
+    AimGsOqALdqB+dCOSjAfBgNVHSMEGDAWgBT+FuWokj6HAimGsOqALdqB+dCOSjAP
+    BgNVHRMBAf8EBTADAQH/MBUGA1UdEQQOMAyCCnJlbGF5LnRlc3QwCgYIKoZIzj0E
+    AwIDSAAwRQIge7LfC8SlKXId+rcbzgPQpBuZTQQj+q8VvcH2Ms/UdnkCIQCDGqCr
+    3mYY1iSa0w5zntlgrmzbTGouBynxT0wAN7hUjw==
+    -----END CERTIFICATE-----
+    """
+private let key = """
+    -----BEGIN PRIVATE KEY-----
+    MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgS5vJ3qep6Xf7Ot3n
+    725l1xtaBqyFeSLWfNEEabEviwShRANCAASY4YoovFJXSbrR5IVJzPQx1BvtoziV
+    igfX2pI58KtkLHLiojFv//zYSdowCPklUaZSj9vHoWdCIjhSmGBIJD1k
+    -----END PRIVATE KEY-----
+    """
+/// Not the certificate's.
+private let otherKey = """
+    -----BEGIN PRIVATE KEY-----
+    MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgcL/1sVzFNhJfEiLN
+    f7lRy7pn5NM8OLpqwx7c/X/XuIOhRANCAAQSuy62qAcg9VutmcYqbr4IhOXPpwuW
+    AbMJ490PQcKDNYX/m3urvMrxpkhBIUgTrE5Ci1sXpL89q3IJAYzUVYLq
+    -----END PRIVATE KEY-----
+    """
+
+@Test("a certificate is taken with its own key only")
+func credentials() throws {
+    _ = try TLSCredentials(chain: Array(certificate.utf8), key: Array(key.utf8))
+    for (chain, key) in [(certificate, otherKey), (certificate, ""), ("", key), ("no PEM", key)] {
+        let error = try thrownError(TLSError.self) { try TLSCredentials(chain: Array(chain.utf8), key: Array(key.utf8)) }
+        #expect(!error.description.isEmpty)
+    }
+}
+
+@Test("a client that speaks no TLS fails in the handshake, one that says nothing is waited for")
+func noTLS() throws {
+    let credentials = try TLSCredentials(chain: Array(certificate.utf8), key: Array(key.utf8))
+    let (server, client) = try Sockets.pair()
+    let (serverEnd, clientEnd) = (FileDescriptor(owning: server), FileDescriptor(owning: client))
+    try Sockets.setNonblocking(serverEnd.number)
+    let session = try TLSSession(credentials, socket: serverEnd.number)
+    #expect(try session.handshake() == false)
+    #expect(!session.wantsToWrite)
+    #expect(session.exportKeyingMaterial(label: "label", context: [], count: 32) == nil)
+    try writeAll(clientEnd.number, Array("GET / HTTP/1.1\r\nHost: relay.test\r\n\r\n".utf8))
+    _ = try thrownError(TLSError.self) { try session.handshake() }
+}

@@ -1,6 +1,7 @@
 """Knows a peer by key and address only, sends random bytes on several streams at once and prints what came back.
 
     iroh_client.py ID ADDRESS [--streams N] [--bytes N] [--text TEXT]
+    iroh_client.py ID --relay URL [--token TOKEN] …
 """
 import argparse
 import asyncio
@@ -23,19 +24,27 @@ async def ask(connection, data):
 async def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("id")
-    parser.add_argument("address")
+    parser.add_argument("address", nargs="?")
+    parser.add_argument("--relay")
+    parser.add_argument("--token")
     parser.add_argument("--streams", type=int, default=1)
     parser.add_argument("--bytes", type=int, default=1000)
     parser.add_argument("--text")
     arguments = parser.parse_args()
-    client = await endpoint("[::]:0" if arguments.address.startswith("[") else "127.0.0.1:0")
+    if arguments.relay:
+        client = await endpoint("0.0.0.0:0", arguments.relay, arguments.token)
+        await client.online()
+    else:
+        client = await endpoint("[::]:0" if arguments.address.startswith("[") else "127.0.0.1:0")
     try:
-        peer = iroh.EndpointAddr(iroh.EndpointId.from_string(arguments.id), None, [arguments.address])
+        addresses = [arguments.address] if arguments.address else []
+        peer = iroh.EndpointAddr(iroh.EndpointId.from_string(arguments.id), arguments.relay, addresses)
         connection = await client.connect(peer, ALPN)
     except Exception as error:
         out(event="failed", reason=str(error))
         sys.exit(1)
-    out(event="connected", id=str(client.id()), peer=str(connection.remote_id()))
+    paths = sorted({"relay" if path.is_relay else "direct" for path in connection.paths()})
+    out(event="connected", id=str(client.id()), peer=str(connection.remote_id()), paths=paths)
     if arguments.text is not None:
         out(event="answered", text=(await ask(connection, arguments.text.encode())).decode())
     else:

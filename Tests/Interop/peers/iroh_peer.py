@@ -24,13 +24,18 @@ def out(**fields):
     print(json.dumps(fields), flush=True)
 
 
-async def endpoint(bind, secret=None):
-    """An endpoint without relays or discovery: what it reaches, it reaches by key and address."""
+async def endpoint(bind, relay=None, token=None, secret=None):
+    """An endpoint without discovery: what it reaches, it reaches by key and address, or by key through the relay."""
     iroh_ffi.uniffi_set_event_loop(asyncio.get_running_loop())
     builder = iroh.EndpointBuilder()
     builder.apply_minimal()
     builder.alpns([ALPN])
-    builder.relay_mode(iroh.RelayMode.disabled())
+    if relay:
+        map = iroh.RelayMap.empty()
+        map.insert(iroh.RelayConfig(url=relay, quic_port=None, auth_token=token))
+        builder.relay_mode(iroh.RelayMode.custom(map))
+    else:
+        builder.relay_mode(iroh.RelayMode.disabled())
     builder.bind_addr(bind)
     if secret:
         builder.secret_key(bytes.fromhex(secret))

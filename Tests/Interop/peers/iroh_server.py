@@ -1,6 +1,6 @@
 """Echoes each stream when it has ended. Prints its id and address, then what happens, as objects.
 
-    iroh_server.py [--bind ADDRESS]
+    iroh_server.py [--bind ADDRESS] [--relay URL [--token TOKEN]] [--secret HEX]
 """
 import argparse
 import asyncio
@@ -33,8 +33,13 @@ async def serve(incoming):
 async def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--bind", default="127.0.0.1:0")
+    parser.add_argument("--relay")
+    parser.add_argument("--token")
+    parser.add_argument("--secret")
     arguments = parser.parse_args()
-    server = await endpoint(arguments.bind)
+    server = await endpoint(arguments.bind, arguments.relay, arguments.token, arguments.secret)
+    if arguments.relay:
+        await server.online()
     out(id=str(server.id()), address=server.bound_sockets()[0])
     tasks = set()
     while (incoming := await server.accept_next()) is not None:
