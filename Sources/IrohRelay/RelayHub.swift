@@ -40,8 +40,12 @@ public final class RelayHub {
     public var clients: Int { endpoints.count }
     /// When the next paused client may go on.
     public var earliestResume: Instant? { paused.min { $0.until < $1.until }?.until }
-    /// Bytes that may wait for one client now.
-    var allowance: Int { min(RelaySettings.queuedBytes, max(0, RelaySettings.totalQueuedBytes - queuedBytes) / RelaySettings.share) }
+
+    /// Whether so many bytes may wait for a client for which others wait already.
+    func allows(_ count: Int, after waiting: Int) -> Bool {
+        if waiting == 0 { return queuedBytes + count <= settings.totalQueuedBytes / 2 * 3 }
+        return waiting + count <= min(RelaySettings.queuedBytes, (settings.totalQueuedBytes - queuedBytes) / RelaySettings.share)
+    }
 
     /// Takes a connection; nil when there is no room for it.
     public func open(_ transport: RelayTransport, from address: IPAddress, isSecure: Bool, now: Instant) -> RelaySession? {

@@ -35,7 +35,7 @@ public final class RelaySession {
     var lastHeard: Instant
     var pingAfter: Duration
     var awaitedPong: [UInt8]?
-    /// Since when nothing of what waits has been taken.
+    /// Since when the first of the messages that wait is being sent.
     var stalledSince: Instant?
     var rate: ByteRate?
     var isPaused = false
@@ -160,7 +160,7 @@ extension RelaySession {
     func enqueue(_ header: WebSocketHeader, now: Instant, _ write: (inout [UInt8]) -> Void) -> Bool {
         let buffer = borrowedOutput()
         let size = header.length + header.payload
-        guard buffer.messages < RelaySettings.queuedFrames, buffer.count + size <= hub.allowance else { return false }
+        guard buffer.messages < RelaySettings.queuedFrames, hub.allows(size, after: buffer.count) else { return false }
         buffer.append(header, write)
         queued(size, now: now)
         return true
@@ -205,10 +205,9 @@ extension RelaySession {
         guard let output else { return }
         let count = try output.withBytes(body)
         guard count > 0 else { return }
-        output.drop(count)
+        if output.drop(count) { stalledSince = now }
         hub.queuedBytes -= count
         hub.counters.bytesSent += UInt64(count)
-        stalledSince = now
         if output.count == 0 { returnOutput() }
     }
 

@@ -14,6 +14,9 @@ public struct RelaySettings: Sendable {
     public var clientRate: Int?
     /// Bytes a second that are read from all of them.
     public var totalRate: Int?
+    /// Bytes that wait for all clients. As it fills up, each client's share shrinks; half as much again is there for those for whom
+    /// nothing waits, so that whoever reads keeps getting something.
+    public var totalQueuedBytes = 128 << 20
     /// The version that the health page tells.
     public var version = ""
 
@@ -23,8 +26,6 @@ public struct RelaySettings: Sendable {
     static let queuedFrames = 512
     /// Bytes that wait for one client at most: 160 ms of 100 Mbit/s, beyond which more waiting is only delay.
     static let queuedBytes = 2 << 20
-    /// Bytes that wait for all clients. As it fills up, each client's share shrinks, so those that read keep getting theirs.
-    static let totalQueuedBytes = 128 << 20
     /// The part of what is free that one client may have.
     static let share = 8
     /// Peers that hear when a client has gone: the last that it sent to. More would let few clients have the relay remember very many.
@@ -39,7 +40,7 @@ public struct RelaySettings: Sendable {
     static let pingSpread = Duration.seconds(1).nanoseconds...Duration.seconds(5).nanoseconds
     /// For the answer to a ping.
     static let pongTime = Duration.seconds(5)
-    /// Without a byte taken by a client for which some wait.
+    /// For a client to take one message, once its turn has come.
     static let writeTime = Duration.seconds(2)
     /// For a client to take the last bytes and to close its end.
     static let endingTime = Duration.seconds(2)

@@ -30,9 +30,13 @@ final class SendBuffer {
     }
 
     /// Forgets the first bytes, which have been sent.
-    func drop(_ count: Int) {
+    ///
+    /// - Returns: Whether a message has been sent whole.
+    func drop(_ count: Int) -> Bool {
         start += count
+        let before = firstEnd
         while firstEnd < ends.count, ends[firstEnd] <= start { firstEnd += 1 }
+        let isWhole = firstEnd > before
         if start == bytes.count {
             reset()
         } else if start > bytes.count / 2 {
@@ -42,6 +46,7 @@ final class SendBuffer {
             for index in ends.indices { ends[index] -= start }
             (start, firstEnd) = (0, 0)
         }
+        return isWhole
     }
 
     func reset() {

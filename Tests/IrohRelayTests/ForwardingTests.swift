@@ -35,7 +35,7 @@ func recordedSession() throws {
     let clients = [ids[0]: first, ids[1]: second]
     var sent: [String: [RelayFrame]] = [:]
     for line in lines {
-        guard let name = line["name"]?.stringValue, name.contains("Datagram"), let count = line["payload"]?.integerValue.map(Int.init) else { continue }
+        guard let name = line["name"]?.stringValue, name.contains("Datagram"), let count = line["payload"]?.integerValue.map({ Int($0) }) else { continue }
         let (source, destination) = (line["src"]!.stringValue!, line["dst"]!.stringValue!)
         let content = [UInt8](repeating: UInt8(count & 255), count: count)
         if name.hasPrefix("Client") {
@@ -43,7 +43,7 @@ func recordedSession() throws {
             let ecn = UInt8(line["ecn"]!.integerValue!)
             let header = RelayDatagramHeader(direction: .toRelay, id: clients[destination]!.id, ecn: ecn, segmentSize: segment)
             let frame = RelayFrame.datagrams(header, content: content)
-            #expect(frame.encoded.count == line["len"]!.integerValue.map(Int.init)!)
+            #expect(frame.encoded.count == Int(line["len"]!.integerValue!))
             clients[source]!.send(frame)
             sent[destination, default: []] += clients[destination]!.news()
         } else {
@@ -52,7 +52,7 @@ func recordedSession() throws {
             #expect(header.id == clients[source]!.id && relayed == content)
         }
     }
-    #expect(sent.values.allSatisfy(\.isEmpty))
+    #expect(sent.values.joined().isEmpty)
     #expect(first.hub.counters.relayed == 165)
 }
 
@@ -83,7 +83,7 @@ func hostileFrames(_ frame: [UInt8]) {
     first.write(TestClient.masked(0x82, frame))
     first.take()
     #expect(first.closeStatus == 1002)
-    #expect(second.news() == [.endpointGone(first.id)] || frame.isEmpty == false)
+    #expect(second.news().isEmpty)
     second.send(.ping([1, 2, 3, 4, 5, 6, 7, 8]))
     #expect(second.news().contains(.pong([1, 2, 3, 4, 5, 6, 7, 8])))
 }

@@ -48,16 +48,34 @@ func slowReaderBytes() {
 
 @Test("many clients that take nothing do not take the room of one that does")
 func manySlowReaders() {
-    let hub = RelayHub()
+    var settings = RelaySettings()
+    settings.totalQueuedBytes = 4 << 20
+    let hub = RelayHub(settings)
     let (fast, reader) = pair(hub)
-    for seed in UInt8(3)..<200 {
+    for seed in UInt8(3)..<50 {
         let slow = TestClient(hub, seed: seed, from: "192.0.2.\(seed)").connect()
         slow.isTaking = false
-        for _ in 0..<40 { fast.send([UInt8](repeating: 1, count: 60_000), to: slow) }
+        for _ in 0..<10 { fast.send([UInt8](repeating: 1, count: 60_000), to: slow) }
     }
-    #expect(hub.queuedBytes <= RelaySettings.totalQueuedBytes)
+    #expect(hub.counters.droppedFull > 200)
+    #expect(hub.queuedBytes <= settings.totalQueuedBytes / 2 * 3)
     fast.send([UInt8](repeating: 1, count: 60_000), to: reader)
     #expect(reader.news().count == 1)
+}
+
+@Test("a client that takes a few bytes now and then is too slow, too")
+func dribbling() {
+    let hub = RelayHub()
+    let (fast, slow) = pair(hub)
+    slow.isTaking = false
+    fast.send([UInt8](repeating: 1, count: 1000), to: slow)
+    for second in 0..<2 {
+        slow.session!.withOutput(now: start + .seconds(second)) { _ in 10 }
+        hub.advance(now: start + .seconds(second))
+        #expect(!slow.isClosed)
+    }
+    hub.advance(now: start + .seconds(2))
+    #expect(slow.isClosed)
 }
 
 @Test("a client from which nothing is heard is pinged after 16 to 20 seconds, and gone without a pong")
@@ -141,7 +159,7 @@ func connectionsPerAddress() {
     settings.connectionsPerAddress = 3
     settings.connections = 8
     let hub = RelayHub(settings)
-    let clients = (0..<5).map { _ in TestClient(hub, from: "2001:db8::\($0)") }
+    let clients = (0..<5).map { TestClient(hub, from: "2001:db8::\($0)") }
     #expect(clients.map { $0.session != nil } == [true, true, true, false, false], "an IPv6 network is one address")
     #expect(TestClient(hub, from: "192.0.2.2").session != nil)
     clients[0].vanish()

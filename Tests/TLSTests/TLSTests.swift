@@ -46,7 +46,8 @@ func credentials() throws {
 func noTLS() throws {
     let credentials = try TLSCredentials(chain: Array(certificate.utf8), key: Array(key.utf8))
     let (server, client) = try Sockets.pair()
-    let (serverEnd, clientEnd) = (FileDescriptor(owning: server), FileDescriptor(owning: client))
+    let serverEnd = FileDescriptor(owning: server)
+    let clientEnd = FileDescriptor(owning: client)
     try Sockets.setNonblocking(serverEnd.number)
     let session = try TLSSession(credentials, socket: serverEnd.number)
     #expect(try session.handshake() == false)
