@@ -31,9 +31,11 @@ pytest = KEYHOLE_BIN=$(built) $(venv)/bin/python -m pytest -q
 build_packages = gcc pkg-config git ca-certificates libjansson-dev libsodium-dev nettle-dev libuv1-dev libmicrohttpd-dev libsqlite3-dev \
 	libcurl4-openssl-dev libssl-dev libgnutls28-dev libngtcp2-dev libngtcp2-crypto-gnutls-dev
 demo_packages = curl python3
-test_packages = python3-venv shellcheck mandoc zsh fish chromium debootstrap debian-archive-keyring $(dns_packages)
+test_packages = python3-venv shellcheck mandoc zsh fish chromium debootstrap debian-archive-keyring $(dns_packages) $(relay_packages)
 # Clients and servers of ordinary DNS, and what makes a network for one of them.
 dns_packages = bind9-dnsutils knot-dnsutils ldnsutils dnsmasq-base unbound iproute2 util-linux
+# What stands before a relay, and reads its units.
+relay_packages = nginx-light openssl iproute2 systemd
 bench_packages = jq openssl haproxy ngtcp2-client ngtcp2-server nginx-light dnsperf
 
 .PHONY: build deps demo test-deps test lint unit commands interop soak fuzz debian13 debian13-packages bench completions install clean
@@ -107,8 +109,10 @@ install:
 	install -m 644 man/*.5 $(DESTDIR)$(mandir)/man5
 	install -m 644 man/*.7 $(DESTDIR)$(mandir)/man7
 	install -d $(DESTDIR)$(unitdir)
-	sed 's|/usr/local/bin|$(bindir)|' systemd/pkarr-serve.service > $(DESTDIR)$(unitdir)/pkarr-serve.service
-	chmod 644 $(DESTDIR)$(unitdir)/pkarr-serve.service
+	for unit in systemd/*; do \
+		sed 's|/usr/local/bin/|$(bindir)/|' $$unit > $(DESTDIR)$(unitdir)/$${unit##*/} && \
+		chmod 644 $(DESTDIR)$(unitdir)/$${unit##*/} || exit 1; \
+	done
 	install -d $(DESTDIR)$(datadir)/bash-completion/completions $(DESTDIR)$(datadir)/zsh/site-functions \
 		$(DESTDIR)$(datadir)/fish/vendor_completions.d
 	for command in $(commands); do \
