@@ -11,9 +11,9 @@ import threading
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from conftest import PATIENCE, Service, command
+from conftest import BIN, PATIENCE, ROOT, Service, command
 from packets import Key
-from relay_client import (AUTH, CHALLENGE, CONFIRMED, DENIED, GONE, PING, PONG, RESTARTING, Closed, RelayClient)
+from relay_client import AUTH, CHALLENGE, CONFIRMED, DENIED, GONE, PING, PONG, RESTARTING, RelayClient
 
 
 @pytest.fixture
@@ -415,6 +415,14 @@ def test_an_address_that_is_taken_is_named(run):
 def test_more_connections_than_files_are_refused_at_the_start(run):
     done = run("quic-relay", "--http", "127.0.0.1:0", "--connections", 4_000_000_000)
     assert done.status == 78 and "limit of open files" in done.err
+
+
+def test_the_units_are_correct(tmp_path):
+    for unit in (ROOT / "systemd").glob("quic-relay*"):
+        # The checker looks for the program where it is.
+        (tmp_path / unit.name).write_text(unit.read_text().replace("/usr/local/bin/quic-relay", str(BIN / "quic-relay")))
+    checked = subprocess.run(["systemd-analyze", "verify", "--man=no", *sorted(tmp_path.iterdir())], capture_output=True, text=True)
+    assert (checked.returncode, checked.stderr) == (0, "")
 
 
 # STUN
