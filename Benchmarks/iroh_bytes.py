@@ -2,6 +2,8 @@
 
     iroh_bytes.py serve BYTES                    prints its endpoint id and address, gives BYTES to each stream
     iroh_bytes.py fetch BYTES ID ADDRESS         reads one stream and prints MB/s, from the request to the last byte
+    iroh_bytes.py serve BYTES --relay URL        the same through a relay
+    iroh_bytes.py fetch BYTES ID --relay URL
 """
 import asyncio
 import ctypes
@@ -25,14 +27,17 @@ def write_at_once(self, value):
 iroh_ffi._UniffiRustBufferBuilder.write = write_at_once
 
 
-async def endpoint():
+async def endpoint(relay):
     iroh_ffi.uniffi_set_event_loop(asyncio.get_running_loop())
     builder = iroh.EndpointBuilder()
     builder.apply_minimal()
     builder.alpns([ALPN])
-    builder.relay_mode(iroh.RelayMode.disabled())
-    builder.bind_addr("127.0.0.1:0")
-    return await builder.bind()
+    builder.relay_mode(iroh.RelayMode.custom_from_urls([relay]) if relay else iroh.RelayMode.disabled())
+    builder.bind_addr("0.0.0.0:0" if relay else "127.0.0.1:0")
+    bound = await builder.bind()
+    if relay:
+        await bound.online()
+    return bound
 
 
 async def give(incoming, count):
@@ -47,18 +52,18 @@ async def give(incoming, count):
     await connection.closed()
 
 
-async def serve(count):
-    server = await endpoint()
-    address = next(one for one in server.bound_sockets() if one.startswith("127.0.0.1"))
+async def serve(count, relay=None):
+    server = await endpoint(relay)
+    address = server.bound_sockets()[0]
     print(server.id(), address, flush=True)
     tasks = set()
     while True:
         tasks.add(asyncio.create_task(give(await server.accept_next(), count)))
 
 
-async def fetch(count, name, address):
-    client = await endpoint()
-    connection = await client.connect(iroh.EndpointAddr(iroh.EndpointId.from_string(name), None, [address]), ALPN)
+async def fetch(count, name, address, relay=None):
+    client = await endpoint(relay)
+    connection = await client.connect(iroh.EndpointAddr(iroh.EndpointId.from_string(name), relay, [address] if address else []), ALPN)
     start = time.perf_counter()
     stream = await connection.open_bi()
     await stream.send().write_all(b"bytes")
@@ -72,7 +77,11 @@ async def fetch(count, name, address):
     await client.close()
 
 
-if sys.argv[1] == "serve":
-    asyncio.run(serve(int(sys.argv[2])))
+arguments = sys.argv[1:]
+relay = arguments.pop() if "--relay" in arguments else None
+if relay:
+    arguments.remove("--relay")
+if arguments[0] == "serve":
+    asyncio.run(serve(int(arguments[1]), relay))
 else:
-    asyncio.run(fetch(int(sys.argv[2]), *sys.argv[3:]))
+    asyncio.run(fetch(int(arguments[1]), arguments[2], *(arguments[3:] or [None]), relay))

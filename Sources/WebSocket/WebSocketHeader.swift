@@ -89,12 +89,12 @@ public struct WebSocketHeader: Equatable, Sendable {
 
 /// Masks or unmasks a payload in place (RFC 6455, 5.3).
 public func applyWebSocketMask(_ mask: UInt32, to payload: UnsafeMutableRawBufferPointer) {
-    let wide = UInt64(mask) << 32 | UInt64(mask)
+    let wide = SIMD16<UInt32>(repeating: mask)
     var position = 0
-    while position + 8 <= payload.count {
-        let word = payload.loadUnaligned(fromByteOffset: position, as: UInt64.self)
-        payload.storeBytes(of: word ^ wide, toByteOffset: position, as: UInt64.self)
-        position += 8
+    while position + 64 <= payload.count {
+        let words = payload.loadUnaligned(fromByteOffset: position, as: SIMD16<UInt32>.self)
+        payload.storeBytes(of: words ^ wide, toByteOffset: position, as: SIMD16<UInt32>.self)
+        position += 64
     }
     withUnsafeBytes(of: mask) { key in
         while position < payload.count {
