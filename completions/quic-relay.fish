@@ -88,7 +88,7 @@ complete -c 'quic-relay' -n '__quic-relay_should_offer_completions_for_flags_or_
 complete -c 'quic-relay' -n '__quic-relay_should_offer_completions_for_flags_or_options "quic-relay" connections' -l 'connections' -d 'Connections at once (default: as many as open files allow, but 16384 at most).' -rfka ''
 complete -c 'quic-relay' -n '__quic-relay_should_offer_completions_for_flags_or_options "quic-relay" connections-per-address' -l 'connections-per-address' -d 'Connections at once from one address.' -rfka ''
 complete -c 'quic-relay' -n '__quic-relay_should_offer_completions_for_flags_or_options "quic-relay"' -l 'behind-proxy' -d 'A proxy to take the client\'s address from, in X-Forwarded-For (repeatable).' -rfka ''
-complete -c 'quic-relay' -n '__quic-relay_should_offer_completions_for_flags_or_options "quic-relay"' -l 'exempt' -d 'Addresses without limits, which see the metrics (repeatable; default: this machine).' -rfka ''
+complete -c 'quic-relay' -n '__quic-relay_should_offer_completions_for_flags_or_options "quic-relay"' -l 'exempt' -d 'Addresses without limits, which see the metrics (repeatable; none for nobody; default: this machine).' -rfka ''
 complete -c 'quic-relay' -n '__quic-relay_should_offer_completions_for_flags_or_options "quic-relay" log-format' -l 'log-format' -d 'How messages on standard error look.' -rfka 'text json'
 complete -c 'quic-relay' -n '__quic-relay_should_offer_completions_for_flags_or_options "quic-relay" v verbose' -l 'verbose' -s 'v' -d 'Say more on standard error.'
 complete -c 'quic-relay' -n '__quic-relay_should_offer_completions_for_flags_or_options "quic-relay" version' -l 'version' -d 'Show the version.'

@@ -53,7 +53,7 @@ _quic-relay() {
         '--connections[Connections at once (default\: as many as open files allow, but 16384 at most).]:COUNT:'
         '--connections-per-address[Connections at once from one address.]:COUNT:'
         '*--behind-proxy[A proxy to take the client'\''s address from, in X-Forwarded-For (repeatable).]:ADDR\[/LENGTH\]:'
-        '*--exempt[Addresses without limits, which see the metrics (repeatable; default\: this machine).]:ADDR\[/LENGTH\]:'
+        '*--exempt[Addresses without limits, which see the metrics (repeatable; none for nobody; default\: this machine).]:ADDR\[/LENGTH\]:'
         '--log-format[How messages on standard error look.]:text|json:{__quic-relay_complete "${___log_format[@]}"}'
         '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'
         '--version[Show the version.]'

@@ -9,3 +9,19 @@ extension SocketAddress: ExpressibleByArgument {
 extension PublicKey: ExpressibleByArgument {
     public init?(argument: String) { self.init(parsing: argument) }
 }
+
+extension AddressRange: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+}
+
+/// A range of addresses, or `none`: what an option takes whose default is some.
+public struct ExemptionArgument: ExpressibleByArgument, Sendable {
+    /// Nil for none.
+    public var range: AddressRange?
+
+    public init?(argument: String) {
+        if argument == "none" { return }
+        guard let range = AddressRange(argument) else { return nil }
+        self.range = range
+    }
+}

@@ -3,6 +3,7 @@ import Mainline
 import PkarrRelay
 import Platform
 import RateLimits
+import Toolkit
 
 /// How much each address may ask.
 struct LimitOptions: ParsableArguments {
@@ -49,19 +50,4 @@ struct QuotaArgument: ExpressibleByArgument, CustomStringConvertible {
 
     var description: String { quota.map { "\($0)" } ?? "off" }
     var defaultValueDescription: String { description }
-}
-
-/// A range of addresses, or `none`.
-struct ExemptionArgument: ExpressibleByArgument {
-    var range: AddressRange?
-
-    init?(argument: String) {
-        if argument == "none" { return }
-        guard let range = AddressRange(argument) else { return nil }
-        self.range = range
-    }
-}
-
-extension AddressRange: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
 }

@@ -1,6 +1,4 @@
 import ArgumentParser
-import Platform
-import Toolkit
 
 /// Bytes a second on the command line: `65536`, `500K`, `4M`, `1G`, each a thousand times the one before.
 struct ByteRateArgument: ExpressibleByArgument {
@@ -16,8 +14,4 @@ struct ByteRateArgument: ExpressibleByArgument {
         guard !overflow, Self.range.contains(product) else { return nil }
         bytesPerSecond = product
     }
-}
-
-extension AddressRange: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
 }

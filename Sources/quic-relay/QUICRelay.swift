@@ -58,8 +58,8 @@ struct QUICRelay: ToolkitCommand {
     var proxies: [AddressRange] = []
 
     @Option(name: .customLong("exempt"), help: ArgumentHelp(
-        "Addresses without limits, which see the metrics (repeatable; default: this machine).", valueName: "ADDR[/LENGTH]"))
-    var exempt: [AddressRange] = []
+        "Addresses without limits, which see the metrics (repeatable; none for nobody; default: this machine).", valueName: "ADDR[/LENGTH]"))
+    var exemptions: [ExemptionArgument] = []
 
     @OptionGroup var common: CommonOptions
 

@@ -32,7 +32,7 @@ final class RunningRelay {
         settings.connections = try Self.connections(options)
         settings.connectionsPerAddress = Int(options.connectionsPerAddress)
         settings.proxies = options.proxies
-        if !options.exempt.isEmpty { settings.exempt = options.exempt }
+        if !options.exemptions.isEmpty { settings.exempt = options.exemptions.compactMap(\.range) }
         settings.clientRate = options.clientRate?.bytesPerSecond
         settings.totalRate = options.totalRate?.bytesPerSecond
         settings.version = toolkitVersion
@@ -47,7 +47,10 @@ final class RunningRelay {
         watchers.append(SignalWatcher(on: loop, SIGHUP) { [unowned self] in readFilesAgain() })
     }
 
-    func run() -> ExitStatus { service.run() }
+    func run() -> ExitStatus {
+        ServiceManager.tellReady()
+        return service.run()
+    }
 
     private static func connections(_ options: QUICRelay) throws(CommandError) -> Int {
         let room = openFileLimit() - spareDescriptors
@@ -127,6 +130,7 @@ final class RunningRelay {
         // Told twice, it does not wait any longer.
         if isEnding { return service.finish(.done) }
         isEnding = true
+        ServiceManager.tellStopping()
         log.notice("told to end; \(hub.clients) clients are told to come back")
         server.drain { [unowned self] in service.finish(.done) }
     }
