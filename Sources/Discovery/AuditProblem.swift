@@ -7,6 +7,8 @@ public enum AuditProblem: Equatable, Sendable {
     case unanswered([String])
     /// Somebody answered, and nobody has a packet.
     case notFound
+    /// All that is shown is older than what has been seen before, which had this timestamp.
+    case rolledBack(to: UInt64)
     /// The newest item under the key is no packet.
     case noPacket(sequence: UInt64)
     /// Records that their readers can't use, and why.
@@ -33,6 +35,7 @@ public enum AuditProblem: Equatable, Sendable {
         switch self {
         case .unanswered: "unanswered"
         case .notFound: "not-found"
+        case .rolledBack: "rolled-back"
         case .noPacket: "not-a-packet"
         case .unusableRecords: "unusable-records"
         case .oversize: "oversize"
@@ -51,6 +54,8 @@ public enum AuditProblem: Equatable, Sendable {
         switch self {
         case .unanswered(let reasons): "Nobody gave a usable answer (\(reasons.joined(separator: "; ")))."
         case .notFound: "Nobody who answered has a packet of this key."
+        case .rolledBack(let floor):
+            "All that is shown is older than the packet that this machine has seen before, with timestamp \(floor)."
         case .noPacket: "The newest item that the key has signed is no packet, so pkarr clients find nothing."
         case .unusableRecords(let warnings): "Records in the packet can't be used: \(warnings.joined(separator: "; "))."
         case .oversize(let size):
@@ -76,6 +81,7 @@ public enum AuditProblem: Equatable, Sendable {
         switch self {
         case .unanswered: "Check this machine's network: UDP to the world for the DHT, HTTPS for relays; behind a login page nothing answers."
         case .notFound: "Check that the key is the right one, then publish: pkarr-build | pkarr-publish."
+        case .rolledBack: "Publish the later packet again, or build a new one on it; somebody may be replaying an old one."
         case .noPacket: "Find out which program stores under this key, then publish a packet with a later timestamp."
         case .unusableRecords: "Correct what the records are made from and publish again."
         case .oversize: "Publish fewer or shorter records; pkarr-build says what each of them costs."
@@ -103,6 +109,7 @@ extension AuditReport {
             if problems.isEmpty { problems.append(.notFound) }
             return problems + silence
         }
+        if let floor, floor > newest.timestamp { problems.insert(.rolledBack(to: floor), at: 0) }
         let warnings = recordWarnings
         if !warnings.isEmpty { problems.append(.unusableRecords(warnings)) }
         if newest.size > SignedPacket.storedEverywhereMessageSize, !nodes.isEmpty, !isWellStored { problems.append(.oversize(newest.size)) }

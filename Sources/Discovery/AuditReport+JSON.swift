@@ -71,6 +71,7 @@ extension AuditReport {
         object["record_warnings"] = .array(recordWarnings.map { .string($0) })
         object["well_stored"] = .bool(isWellStored)
         object["in_future"] = .bool(aheadBy != nil)
+        object["floor"] = floor.map { .integer(Int64(clamping: $0)) }
         object["newer_item"] = invalidSequence.flatMap { $0 > newest?.timestamp ?? 0 ? .integer(Int64(clamping: $0)) : nil } ?? .null
         var counts = counts(nodes)
         counts["closest"] = .integer(Int64(nodes.count(where: \.isClosest)))

@@ -32,6 +32,8 @@ public struct AuditReport: Sendable {
     /// How the look-up in the DHT ended; nil when the DHT was not used.
     public let lookup: LookupOutcome.Ending?
     public let newest: SignedPacket?
+    /// The highest timestamp that has been seen or signed in earlier runs, if that is remembered and there was one.
+    public var floor: UInt64?
 
     public init(of key: PublicKey, _ sources: [AuditedSource], lookup: LookupOutcome.Ending?, time: UInt64) {
         self.key = key

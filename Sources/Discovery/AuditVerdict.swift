@@ -53,7 +53,7 @@ extension AuditProblem {
         case .unanswered: .unanswered
         case .notFound: .notFound
         case .noPacket, .unusableRecords, .oversize: .badData
-        case .inFuture, .sameTimestamp, .dhtSilent, .notInDHT, .outdatedNodes, .thin, .laggingRelays: .disagreement
+        case .rolledBack, .inFuture, .sameTimestamp, .dhtSilent, .notInDHT, .outdatedNodes, .thin, .laggingRelays: .disagreement
         }
     }
 }

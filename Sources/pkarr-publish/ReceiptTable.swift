@@ -75,7 +75,7 @@ struct ReceiptTable {
         return item.hash == nil || item.hash == receipt.packet.messageHash ? "the same" : "different"
     }
 
-    private var style: Terminal.Style { receipt.isStored && !receipt.isOvertaken ? .good : .bad }
+    private var style: Terminal.Style { receipt.standing == .stored ? .good : .bad }
 
     private var conclusion: String {
         var stored: [String] = []
@@ -86,9 +86,13 @@ struct ReceiptTable {
             let count = receipt.relays.count { $0.publication.outcome == .stored }
             stored.append("\(count) of \(counted(receipt.relays.count, "relay", "relays"))")
         }
-        var text = "\(receipt.isStored ? "stored" : "not stored")"
+        var text = receipt.isStored ? "stored" : "not stored"
         if !stored.isEmpty { text += ": \(stored.joined(separator: ", "))" }
+        if let obstacle = receipt.obstacle { text += ": \(obstacle)" }
         if let newer = receipt.newer { text += "; a newer packet is there, signed \(HTTPDate.text(microseconds: newer))" }
+        let older = receipt.unmerged.filter { $0.timestamp <= receipt.packet.timestamp }
+        if !older.isEmpty { text += "; \(counted(older.count, "other packet is", "other packets are")) there that it does not contain" }
+        if let isConfirmed = receipt.isConfirmed { text += isConfirmed ? "; found again" : "; not found again as it should be" }
         if receipt.isStored, let dht = receipt.dht, dht.stored < AuditReport.wellStored {
             text += "; \(AuditReport.wellStored) nodes are regarded as well stored"
         }

@@ -1,6 +1,9 @@
 import Crypto
 import Discovery
 import EventLoop
+import Platform
+import PublicationState
+import StateOptions
 import Toolkit
 
 /// Audits some keys, once or again and again: one after another, so that no relay is asked more often than it allows.
@@ -9,17 +12,19 @@ final class AuditLoop {
     private let sources: Sources
     private let keys: [PublicKey]
     private let watch: Duration?
+    private let state: StateDirectory?
     private var waiting: [PublicKey] = []
     private var underWay: Audit?
     private var timer: Timer!
     private var standings: Set<AuditVerdict.Standing> = []
     private var failure: (any Error)?
 
-    init(on loop: EventLoop, _ sources: Sources, keys: [PublicKey], watch: Duration?) {
+    init(on loop: EventLoop, _ sources: Sources, keys: [PublicKey], watch: Duration?, state: StateDirectory?) {
         self.loop = loop
         self.sources = sources
         self.keys = keys
         self.watch = watch
+        self.state = state
         timer = Timer(on: loop) { [unowned self] in begin() }
     }
 
@@ -51,6 +56,8 @@ final class AuditLoop {
     }
 
     private func report(_ report: AuditReport) {
+        var report = report
+        do throws(StateError) { try remember(&report) } catch { return end(CommandError(error)) }
         standings.insert(AuditVerdict(report).standing)
         do {
             if let terminal = Terminal() {
@@ -60,6 +67,14 @@ final class AuditLoop {
             }
         } catch { return end(error) }
         proceed()
+    }
+
+    /// What has been seen before is what the key is measured by; what is seen now is remembered.
+    private func remember(_ report: inout AuditReport) throws(StateError) {
+        guard let state else { return }
+        let floor = try state.floor(of: report.key).timestamp
+        report.floor = floor > 0 ? floor : nil
+        if let newest = report.newest { try state.note([newest], of: report.key, now: WallClock.microseconds) }
     }
 
     private func end(_ error: any Error) {

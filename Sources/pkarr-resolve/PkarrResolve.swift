@@ -46,7 +46,7 @@ struct PkarrResolve: ToolkitCommand {
         let loop = EventLoop()
         let state = try sources.memory.open()
         let sources = try sources.open(on: loop)
-        if audit { return try AuditLoop(on: loop, sources, keys: unique(keys), watch: watch?.duration).run() }
+        if audit { return try AuditLoop(on: loop, sources, keys: unique(keys), watch: watch?.duration, state: state).run() }
         return try ResolveLoop(on: loop, sources, keys: unique(keys), watch: watch?.duration, state: state, log: log).run()
     }
 

@@ -189,6 +189,16 @@ def test_a_timestamp_in_the_future_is_told_of(audit, relay, new_key):
     assert verdict(done)["age_s"] < 0 and "1 hour ahead" in verdict(done)["verdict"]
 
 
+def test_what_was_seen_before_is_remembered(audit, relay, new_key, tmp_path):
+    key, held = new_key(), [NOW + 1, NOW]
+    replaying = relay(lambda *request: (200, {}, key.payload(timestamp=held[0])))
+    arguments = *only(replaying), "--state", tmp_path / "state", key.name
+    assert audit(*arguments).status == 0
+    held.pop(0)
+    done = audit(*arguments)
+    assert (done.status, verdict(done)["problems"], verdict(done)["floor"]) == (75, ["rolled-back"], NOW + 1)
+
+
 def test_several_keys_are_audited_one_after_another(audit, relay, new_key):
     keys = [new_key() for _ in range(3)]
     payloads = {keys[0].name: (200, {}, keys[0].payload()), keys[2].name: (200, {}, keys[2].payload())}

@@ -97,6 +97,17 @@ func noPacket() {
     #expect(verdict(nodes(good) + [relay(.packet(packet()), network: .noPacket(sequence: now, value: nil))]).word == "not-a-packet")
 }
 
+@Test("an older packet than was seen before is told of, though everybody shows it")
+func rolledBack() {
+    var old = report(nodes(many(.packet(packet()), 12)))
+    old.floor = now - hour
+    #expect(old.problems == [])
+    old.floor = now - hour + 1
+    #expect(old.problems == [.rolledBack(to: now - hour + 1)])
+    #expect(AuditVerdict(old).standing == .disagreement)
+    #expect(old.objects.last?["floor"] == .integer(Int64(now - hour + 1)))
+}
+
 @Test("a timestamp in the future is told of, a clock that is a little off is not")
 func inFuture() {
     let ahead = verdict(nodes(many(.packet(packet(now + 2 * hour)), 10)))
@@ -186,7 +197,7 @@ func order() {
 @Test("every problem has a word of its own, an explanation and advice")
 func words() {
     let problems: [AuditProblem] = [
-        .unanswered(["x"]), .notFound, .noPacket(sequence: 1), .unusableRecords(["x"]), .oversize(999), .inFuture(1), .sameTimestamp(1),
+        .unanswered(["x"]), .notFound, .rolledBack(to: 1), .noPacket(sequence: 1), .unusableRecords(["x"]), .oversize(999), .inFuture(1), .sameTimestamp(1),
         .dhtSilent("x"), .notInDHT, .outdatedNodes(1), .thin(1), .laggingRelays([RelayURL("http://a")!], wouldFind: 0),
     ]
     #expect(Set(problems.map(\.word)).count == problems.count)
