@@ -116,7 +116,8 @@ def test_libtorrent_and_pkarr_publish_take_turns(run, network, key):
     second = network.order(put=key.read_text().strip(), value=parts(first)[1], node=9)
     assert second["seq"] == 1764000000000001
     third = build(run, key, 1764000000000002)
-    run("pkarr-publish", *on_dht(network.nodes[0]), input=lines(third))
+    # It is not built on libtorrent's, so it would not replace it without being told to.
+    run("pkarr-publish", "--overwrite", *on_dht(network.nodes[0]), input=lines(third))
     done = run("pkarr-resolve", *on_dht(network.nodes[20]), third["public_key"])
     assert [packet["timestamp"] for packet in done.objects] == [1764000000000002]
     assert network.order(get=public_key_hex(key), node=13)["seq"] == 1764000000000002
@@ -162,7 +163,7 @@ def test_pkarr_serve_answers_libtorrents_put_and_get(run, service, key):
         assert done.status == 0, done.err
         assert parts(done.objects[0])[1] == message
 
-        assert run("pkarr-publish", *on_dht(others[0]), input=lines(packet)).status == 0
+        assert run("pkarr-publish", "--overwrite", *on_dht(others[0]), input=lines(packet)).status == 0
         found = reader.order(get=public_key_hex(key))
         assert (found["seq"], found["signature"], found["value"]) == (1764000000000000, signature, message)
     finally:
@@ -185,7 +186,7 @@ def test_an_audit_tells_what_each_libtorrent_node_has(run, network, key):
     assert (thin.status, verdict["outcome"], verdict["nodes"]["newest"]) == (75, "thin", stored["stored"])
 
     newer = build(run, key, stored["seq"] + 1)
-    published = run("pkarr-publish", *on_dht(network.nodes[2]), input=lines(newer))
+    published = run("pkarr-publish", "--overwrite", *on_dht(network.nodes[2]), input=lines(newer))
     receipt = published.objects[0]["dht"]["nodes"]
     assert published.status == 0 and {node["outcome"] for node in receipt} == {"stored"}
     before = {node["address"]: node["had"] and node["had"]["timestamp"] for node in receipt}
@@ -194,5 +195,6 @@ def test_an_audit_tells_what_each_libtorrent_node_has(run, network, key):
 
     good = run("pkarr-resolve", "--audit", *on_dht(network.nodes[20]), packet["public_key"])
     verdict = good.objects[-1]
+    print(good.out, published.out)
     assert (good.status, verdict["outcome"], verdict["timestamp"]) == (0, "well-stored", stored["seq"] + 1)
     assert verdict["nodes"]["newest"] >= 10
