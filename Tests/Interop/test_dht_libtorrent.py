@@ -172,29 +172,34 @@ def test_pkarr_serve_answers_libtorrents_put_and_get(run, service, key):
 
 
 def test_an_audit_tells_what_each_libtorrent_node_has(run, network, key):
-    """libtorrent stores at 8 nodes, which is thin; pkarr-publish then finds the old packets there and replaces them."""
+    """libtorrent stores at 8 nodes; pkarr-publish then finds the old packets there and replaces them. How many of the others a look-up
+    meets is up to libtorrent, which names only the closest it knows."""
+    def audit(entrance):
+        done = run("pkarr-resolve", "--audit", *on_dht(network.nodes[entrance]), packet["public_key"])
+        *nodes, verdict = done.objects
+        assert {node["address"] for node in nodes} <= set(network.nodes) and all(node["round_trip_ms"] > 0 for node in nodes)
+        assert verdict["well_stored"] == (verdict["nodes"]["newest"] >= 10)
+        assert (done.status == 0) == (verdict["outcome"] in ("well-stored", "agreed"))
+        return {node["address"]: node for node in nodes}, verdict
+
     packet = build(run, key, 1764000000000000)
     stored = network.order(put=key.read_text().strip(), value=parts(packet)[1], node=5)
-    thin = run("pkarr-resolve", "--audit", *on_dht(network.nodes[11]), packet["public_key"])
-    *nodes, verdict = thin.objects
-    assert {node["address"] for node in nodes} <= set(network.nodes)
-    holders = [node for node in nodes if node["outcome"] == "newest"]
-    assert (len(holders), {node["outcome"] for node in nodes}) == (stored["stored"], {"newest", "nothing"})
-    assert {(node["timestamp"], node["hash"]) for node in holders} == {
+    nodes, verdict = audit(11)
+    holders = {address for address, node in nodes.items() if node["outcome"] == "newest"}
+    assert holders and len(holders) <= stored["stored"] and {node["outcome"] for node in nodes.values()} <= {"newest", "nothing"}
+    assert {(nodes[address]["timestamp"], nodes[address]["hash"]) for address in holders} == {
         (stored["seq"], hashlib.sha256(bytes.fromhex(parts(packet)[1])).hexdigest())}
-    assert all(node["round_trip_ms"] > 0 for node in nodes)
-    assert (thin.status, verdict["outcome"], verdict["nodes"]["newest"]) == (75, "thin", stored["stored"])
+    assert not verdict["well_stored"]
 
     newer = build(run, key, stored["seq"] + 1)
     published = run("pkarr-publish", "--overwrite", *on_dht(network.nodes[2]), input=lines(newer))
-    receipt = published.objects[0]["dht"]["nodes"]
-    assert published.status == 0 and {node["outcome"] for node in receipt} == {"stored"}
-    before = {node["address"]: node["had"] and node["had"]["timestamp"] for node in receipt}
-    assert {address for address, timestamp in before.items() if timestamp} <= {node["address"] for node in holders}
-    assert set(before.values()) == {None, stored["seq"]}
+    receipt = {node["address"]: node for node in published.objects[0]["dht"]["nodes"]}
+    assert published.status == 0 and {node["outcome"] for node in receipt.values()} == {"stored"}
+    assert {node["had"] and node["had"]["timestamp"] for node in receipt.values()} <= {None, stored["seq"]}
+    for address in holders & receipt.keys():
+        assert receipt[address]["had"]["timestamp"] == stored["seq"]
 
-    good = run("pkarr-resolve", "--audit", *on_dht(network.nodes[20]), packet["public_key"])
-    verdict = good.objects[-1]
-    print(good.out, published.out)
-    assert (good.status, verdict["outcome"], verdict["timestamp"]) == (0, "well-stored", stored["seq"] + 1)
-    assert verdict["nodes"]["newest"] >= 10
+    nodes, verdict = audit(20)
+    assert verdict["timestamp"] == stored["seq"] + 1 and nodes.keys() & receipt.keys()
+    for address in nodes.keys() & receipt.keys():
+        assert (nodes[address]["outcome"], nodes[address]["timestamp"]) == ("newest", stored["seq"] + 1)
