@@ -42,7 +42,7 @@ _pkarr-serve() {
     local -i ret=1
     local -ar ___log_format=('text' 'json')
     local -ar arg_specs=(
-        '--dht-bind[Where the DHT node listens (UDP, IPv4).]:ADDR\:PORT:'
+        '*--dht-bind[Where the DHT node listens (UDP); may be given once for IPv4 and once for IPv6 (default\: port 6881 of both).]:ADDR\:PORT:'
         '--http[Where the relay listens (TCP, plain HTTP).]:ADDR\:PORT:'
         '*--bootstrap[A node of the network to join (repeatable; default\: PKARR_BOOTSTRAP, else none).]:HOST\:PORT:'
         '*--dns[Where to answer DNS questions for names under keys (UDP and TCP; repeatable; default\: nowhere).]:ADDR\:PORT:'

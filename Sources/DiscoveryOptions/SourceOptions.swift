@@ -45,7 +45,7 @@ public struct SourceOptions: ParsableArguments {
     /// Opens what was asked for.
     ///
     /// - Throws: ``CommandError`` for a variable of the environment that can't be read, and when there is nothing to use.
-    public func open(on loop: EventLoop) throws(CommandError) -> Sources {
+    public func open(on loop: EventLoop, log: Log) throws(CommandError) -> Sources {
         let http = HTTPClient(on: loop)
         let relays = try noRelays ? [] : chosen(relays, "PKARR_RELAYS", "an http or https URL", default: RelayURL.publicRelays) { RelayURL($0) }
         let bootstraps = try noDHT
@@ -55,13 +55,26 @@ public struct SourceOptions: ParsableArguments {
         }
         var node: DHTNode?
         if !bootstraps.isEmpty {
-            do throws(SystemError) {
-                node = try DHTNode(on: loop, bind: SocketAddress(ip: .v4(0), port: 0), bootstrap: bootstraps, mode: .client)
-            } catch { throw CommandError(.configuration, "can't open a socket for the DHT: \(error)") }
+            let memory = try self.memory.open().map { NodeFiles(in: $0.path) { log.warning($0) } }
+            do throws(DHTNode.BindError) {
+                node = try DHTNode(on: loop, bind: addresses(bootstraps, memory), bootstrap: bootstraps, mode: .client, memory: memory)
+            } catch { throw CommandError(.configuration, "can't open a socket for the DHT: \(error.error)") }
         }
         return Sources(dht: node, relays: relays.map { RelayClient($0, http: http, on: loop) })
     }
 }
+
+/// Where a client binds: to IPv6 too if that leads anywhere.
+private func addresses(_ bootstraps: [DHTNode.Bootstrap], _ memory: NodeFiles?) -> [SocketAddress] {
+    let v4 = SocketAddress(ip: .v4(0), port: 0), v6 = SocketAddress(ip: .v6(high: 0, low: 0), port: 0)
+    let literals = bootstraps.map { IPAddress($0.host) }
+    let hasV6 = literals.contains { $0?.isV6 == true } || memory?.exist(isV6: true) == true
+        || literals.contains(nil) && Sockets.hasRoute(to: publicV6)
+    return hasV6 ? [v4, v6] : [v4]
+}
+
+/// Some address of the IPv6 Internet, to ask the kernel for a way there; nothing is sent (2000::/3 is where global addresses are).
+private let publicV6 = SocketAddress(ip: .v6(high: 0x2000_0000_0000_0000, low: 1), port: 6881)
 
 /// What was given, else what a variable of the environment lists between commas, else the default.
 public func chosen<Value>(

@@ -10,6 +10,16 @@ public struct Contact: Hashable, Sendable {
         self.address = address
     }
 
+    /// Reads compact node info of IPv6 nodes (BEP 32): 38 bytes each. As with ``list(compact:)``, what is of no use is dropped.
+    static func list(compact6 bytes: [UInt8]) -> [Contact] {
+        stride(from: 0, to: bytes.count / 38 * 38, by: 38).compactMap { start in
+            guard let address = SocketAddress(compact: bytes[start + 20..<start + 38]), address.isUsable, address.ip.unmapped.isV6 else {
+                return nil
+            }
+            return Contact(id: NodeID(bytes[start..<start + 20])!, address: address)
+        }
+    }
+
     /// Reads compact node info (BEP 5): 26 bytes each. Bytes left over and contacts that nothing can be sent to are dropped.
     static func list(compact bytes: [UInt8]) -> [Contact] {
         var contacts: [Contact] = []
@@ -25,8 +35,8 @@ public struct Contact: Hashable, Sendable {
         return contacts
     }
 
-    /// Compact node info; nil for IPv6, which Mainline does not have.
-    var compact: [UInt8]? { address.ip.isV6 ? nil : id.bytes + address.compact }
+    /// Compact node info: 26 bytes for IPv4, 38 for IPv6.
+    var compact: [UInt8] { id.bytes + address.compact }
 }
 
 extension SocketAddress {

@@ -1,8 +1,8 @@
 import Platform
 
 /// The items that a node keeps for others (BEP 44), bounded in memory: what was not asked for or written for longest goes first. With an
-/// archive, what is stored survives that and the process.
-struct ItemStore {
+/// archive, what is stored survives that and the process. The nodes of a process, one for each family of addresses, share it.
+final class ItemStore {
     enum Item: Equatable, Sendable {
         /// A bencoded value.
         case immutable([UInt8])
@@ -41,7 +41,7 @@ struct ItemStore {
     var count: Int { slots.count }
 
     /// The item, which counts as a use.
-    mutating func item(at target: NodeID, now: Instant) -> Item? {
+    func item(at target: NodeID, now: Instant) -> Item? {
         if slots[target] == nil { recall(target, now: now) }
         guard let slot = slots[target] else { return nil }
         if now >= slot.expiresAt {
@@ -55,7 +55,7 @@ struct ItemStore {
     }
 
     /// Brings an item back from the archive, where anything may have happened to it.
-    private mutating func recall(_ target: NodeID, now: Instant) {
+    private func recall(_ target: NodeID, now: Instant) {
         guard let (bytes, age) = archive?.value(for: target.bytes) else { return }
         guard age < ItemStore.lifetime, let item = Item(archived: bytes, target: target) else {
             archive?.drop(target.bytes)
@@ -67,7 +67,7 @@ struct ItemStore {
     /// Stores what a put query brings after BEP 44's checks, in the mainline library's order: `cas`, sequence, signature.
     ///
     /// At the same sequence the larger value stays, whichever came first, so that all nodes end up with the same.
-    mutating func store(_ put: KRPCPut, now: Instant) -> KRPCError? {
+    func store(_ put: KRPCPut, now: Instant) -> KRPCError? {
         switch put {
         case .immutable(let value): keep(.immutable(value), at: put.target, now: now)
         case .mutable(let item, let cas):
@@ -85,24 +85,24 @@ struct ItemStore {
         return nil
     }
 
-    private mutating func keep(_ item: Item, at target: NodeID, now: Instant) {
+    private func keep(_ item: Item, at target: NodeID, now: Instant) {
         set(item, at: target, until: now + ItemStore.lifetime)
         archive?.keep(item.archived, for: target.bytes, age: .zero)
     }
 
-    private mutating func set(_ item: Item, at target: NodeID, until expiresAt: Instant) {
+    private func set(_ item: Item, at target: NodeID, until expiresAt: Instant) {
         uses += 1
         bytes += ItemStore.cost(item)
         if let old = slots.updateValue(Slot(item: item, lastUse: uses, expiresAt: expiresAt), forKey: target) { bytes -= ItemStore.cost(old.item) }
         if bytes > capacity { evict() }
     }
 
-    private mutating func remove(_ target: NodeID) {
+    private func remove(_ target: NodeID) {
         if let slot = slots.removeValue(forKey: target) { bytes -= ItemStore.cost(slot.item) }
     }
 
     /// Drops the least recently used eighth at once, so that a full store does not sort itself for each put.
-    private mutating func evict() {
+    private func evict() {
         for (target, slot) in slots.sorted(by: { $0.value.lastUse < $1.value.lastUse }) where bytes > capacity / 8 * 7 {
             slots[target] = nil
             bytes -= ItemStore.cost(slot.item)

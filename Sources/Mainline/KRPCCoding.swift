@@ -16,6 +16,7 @@ extension KRPCMessage {
         case Array("q".utf8):
             guard let arguments = message["a"], let id = NodeID(member: arguments["id"]) else { throw .notKRPC }
             body = .query(id: id, KRPCQuery(method: message["q"]?.stringValue ?? [], arguments))
+            want = AddressFamilies(arguments["want"])
         case Array("r".utf8):
             guard let result = message["r"], let response = KRPCResponse(result) else { throw .notKRPC }
             body = .response(response)
@@ -41,7 +42,7 @@ extension KRPCMessage {
         case .query(let id, let query):
             kind = UInt8(ascii: "q")
             method = .string(Array(query.method.utf8))
-            arguments = query.arguments(id: id)
+            arguments = query.arguments(id: id, want: want)
         case .response(let response):
             kind = UInt8(ascii: "r")
             result = response.bencode
@@ -67,13 +68,15 @@ extension KRPCQuery {
         }
     }
 
-    func arguments(id: NodeID) -> Bencode {
+    func arguments(id: NodeID, want: AddressFamilies?) -> Bencode {
         let id = Bencode.string(id.bytes)
+        let want = want.map(\.bencode)
         switch self {
         case .ping, .invalid, .other(nil): return .sorted(["id": id])
-        case .findNode(let target), .other(let target?): return .sorted(["id": id, "target": .string(target.bytes)])
+        case .findNode(let target), .other(let target?):
+            return .sorted(["id": id, "target": .string(target.bytes), "want": want])
         case .get(let target, let sequence):
-            return .sorted(["id": id, "seq": sequence.map { .integer($0) }, "target": .string(target.bytes)])
+            return .sorted(["id": id, "seq": sequence.map { .integer($0) }, "target": .string(target.bytes), "want": want])
         case .put(let token, let put):
             // The mainline library sends a target and may want one; libtorrent does not mind (spec/pkarr-wire.md, 3.1).
             let target = Bencode.string(put.target.bytes), value = try? Bencode(put.encodedValue)
@@ -144,6 +147,7 @@ extension KRPCResponse {
         guard let id = NodeID(member: result["id"]) else { return nil }
         self.init(id: id)
         nodes = result["nodes"]?.stringValue.map { Contact.list(compact: $0) }
+        nodes6 = result["nodes6"]?.stringValue.map { Contact.list(compact6: $0) }
         token = result["token"]?.stringValue.flatMap { $0.count <= KRPCResponse.longestToken ? $0 : nil }
         encodedValue = result["v"]?.encoded
         key = result["k"]?.stringValue
@@ -153,7 +157,8 @@ extension KRPCResponse {
 
     var bencode: Bencode {
         .sorted([
-            "id": .string(id.bytes), "nodes": nodes.map { .string(Array($0.compactMap(\.compact).joined())) },
+            "id": .string(id.bytes), "nodes": nodes.map { .string(Array($0.map(\.compact).joined())) },
+            "nodes6": nodes6.map { .string(Array($0.map(\.compact).joined())) },
             "token": token.map { .string($0) }, "v": encodedValue.flatMap { try? Bencode($0) }, "k": key.map { .string($0) },
             "seq": sequence.map { .integer($0) }, "sig": signature.map { .string($0) },
         ])

@@ -9,6 +9,8 @@ public struct KRPCMessage: Equatable, Sendable {
     public var isReadOnly = false
     /// Where the answering node saw the asker (BEP 42).
     public var observedAddress: SocketAddress?
+    /// In a query, which nodes the asker wants to hear of; nil for those of the family that it asks over (BEP 32).
+    public var want: AddressFamilies?
     public var body: Body
 
     public enum Body: Equatable, Sendable {
@@ -17,10 +19,11 @@ public struct KRPCMessage: Equatable, Sendable {
         case error(KRPCError)
     }
 
-    public init(transaction: [UInt8], isReadOnly: Bool = false, observedAddress: SocketAddress? = nil, body: Body) {
+    public init(transaction: [UInt8], isReadOnly: Bool = false, observedAddress: SocketAddress? = nil, want: AddressFamilies? = nil, body: Body) {
         self.transaction = transaction
         self.isReadOnly = isReadOnly
         self.observedAddress = observedAddress
+        self.want = want
         self.body = body
     }
 
@@ -55,6 +58,8 @@ public enum KRPCPut: Equatable, Sendable {
 public struct KRPCResponse: Equatable, Sendable {
     public var id: NodeID
     public var nodes: [Contact]?
+    /// Nodes of the IPv6 network (BEP 32).
+    public var nodes6: [Contact]?
     public var token: [UInt8]?
     /// The bencoded value of an item.
     public var encodedValue: [UInt8]?

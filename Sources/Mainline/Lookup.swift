@@ -19,7 +19,7 @@ struct Lookup {
     private static let mostKnown = 4096
     /// Contacts taken from one answer: no node needs to name more.
     private static let mostPerAnswer = 20
-    /// Nodes that share an IP address, where it is not a local one. BEP 42 allows one address eight places.
+    /// Nodes that share an IP address, or an IPv6 /64, where it is not a local one. BEP 42 allows one address eight places.
     private static let mostPerIP = 3
     /// With so many answers a look-up needs nobody in particular: as many nodes as libtorrent, most of the public DHT, stores an item at.
     /// With fewer each counts, and those that stay silent are asked once more.
@@ -241,8 +241,8 @@ struct Lookup {
 
     private mutating func add(_ contacts: ArraySlice<Contact>) {
         for contact in contacts where known.count < Lookup.mostKnown && !known.contains(contact.address) {
-            let ip = contact.address.ip
-            guard ip.isLocalNetwork || perIP[ip, default: 0] < Lookup.mostPerIP else { continue }
+            let ip = contact.address.ip.site
+            guard contact.address.ip.isLocalNetwork || perIP[ip, default: 0] < Lookup.mostPerIP else { continue }
             known.insert(contact.address)
             perIP[ip, default: 0] += 1
             insert(contact)

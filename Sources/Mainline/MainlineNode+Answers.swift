@@ -21,8 +21,10 @@ extension MainlineNode {
         var response = KRPCResponse(id: id)
         switch query {
         case .ping: break
-        case .findNode(let target), .other(let target?): response.nodes = closest(to: target, for: asker, MainlineNode.contactsPerAnswer)
-        case .get(let target, let floor): fill(&response, with: target, moreRecentThan: floor, for: asker, now: now)
+        case .findNode(let target), .other(let target?): name(message.want, near: target, in: &response, for: asker)
+        case .get(let target, let floor):
+            fill(&response, with: target, moreRecentThan: floor, for: asker, now: now)
+            name(message.want, near: target, in: &response, for: asker)
         case .put(let token, let put):
             guard tokens.isValid(token, for: asker.address.ip, now: now) else {
                 return refuse(KRPCError(code: KRPCError.protocolCode, text: "invalid token"), message, to: asker)
@@ -46,9 +48,22 @@ extension MainlineNode {
             response.encodedValue = item.encodedValue
         case nil: break
         }
+    }
+
+    /// Names nodes of the networks that the asker wants to hear of: this one, unless he says otherwise (BEP 32).
+    private func name(_ want: AddressFamilies?, near target: NodeID, in response: inout KRPCResponse, for asker: Contact) {
+        let own = AddressFamilies(of: ownAddress.ip)
+        var families = want ?? own
+        if families.isEmpty { families = own }
+        let bytes = (families.contains(.v4) ? 26 : 0) + (families.contains(.v6) ? 38 : 0)
         let room = MainlineNode.frameBytes - MainlineNode.bytesBesideItem - (response.encodedValue?.count ?? 0)
-        let count = min(MainlineNode.contactsPerAnswer, max(MainlineNode.contactsBesideItem, room / 26))
-        response.nodes = closest(to: target, for: asker, count)
+        let most = families == own && response.encodedValue == nil && own == .v4 ? MainlineNode.contactsPerAnswer : room / bytes
+        let count = min(MainlineNode.contactsPerAnswer, max(MainlineNode.contactsBesideItem, most))
+        for family: AddressFamilies in [.v4, .v6] where families.contains(family) {
+            guard let node = family == own ? self : sibling else { continue }
+            let contacts = node.closest(to: target, for: asker, count)
+            if family == .v4 { response.nodes = contacts } else { response.nodes6 = contacts }
+        }
     }
 
     /// Everybody but the asker himself, who knows where he is.

@@ -8,7 +8,7 @@ extension MainlineNode {
         guard now >= maintenance.nextCheck else { return }
         maintenance.nextCheck = now + Maintenance.interval
         takeElectedAddress(now: now)
-        let silent = table.entries.filter { now - $0.lastSeen >= RoutingTable.freshness }
+        let silent = table.entries.filter { $0.failures > 0 || now - $0.lastSeen >= RoutingTable.freshness }
         for entry in silent.prefix(Maintenance.mostPings) { ping(entry.contact, now: now) }
     }
 
@@ -16,10 +16,10 @@ extension MainlineNode {
     private func refresh(now: Instant) {
         maintenance.nextRefresh = now + maintenance.pause
         maintenance.pause = min(maintenance.pause * 2, table.isEmpty ? Maintenance.interval : Maintenance.refreshInterval)
-        guard !table.isEmpty || !bootstraps.isEmpty else { return }
+        guard !table.isEmpty || !bootstraps.isEmpty || !rumours.isEmpty else { return }
         maintenance.refreshes = 2
         _ = start(Operation(.refresh, target: id, now: now), now: now)
-        _ = start(Operation(.refresh, target: .random(), now: now), now: now)
+        _ = start(Operation(.refresh, target: randomTarget(), now: now), now: now)
     }
 
     /// A node that has asked us something may be worth knowing, but only its answer proves that it is where it says.
@@ -33,17 +33,17 @@ extension MainlineNode {
     }
 
     func noteVote(_ address: SocketAddress?, by voter: SocketAddress) {
-        guard let ip = address?.ip, maintenance.votes.count < Maintenance.mostVoters || maintenance.votes[voter.ip] != nil else { return }
-        maintenance.votes[voter.ip] = ip
+        guard let ip = address?.ip, ip.isV6 == isV6 else { return }
+        maintenance.note(vote: ip, by: voter.ip.site)
     }
 
     /// Takes an id that is valid for our address as others see it (BEP 42), without which careful nodes don't keep us.
-    private func takeElectedAddress(now: Instant) {
-        guard let ip = maintenance.electedAddress, !id.isValid(for: ip) else { return }
+    func takeElectedAddress(now: Instant) {
+        guard let ip = maintenance.electedAddress else { return }
+        idAddress = ip
+        guard !id.isValid(for: ip) else { return }
         id = NodeID(for: ip, random: randomBytes(20))
-        var table = RoutingTable(ownID: id)
-        for entry in self.table.entries { table.insert(entry.contact, now: entry.lastSeen) }
-        self.table = table
+        table = table.moved(to: id)
         maintenance.nextRefresh = now
     }
 }

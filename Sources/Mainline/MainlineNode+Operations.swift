@@ -5,7 +5,9 @@ extension MainlineNode {
     func begin(_ id: OperationID, _ operation: Operation, now: Instant) {
         var operation = operation
         operation.startedAt = now
-        let contacts = table.closest(to: operation.lookup.target, count: Lookup.width)
+        if mode == .client { takeElectedAddress(now: now) }
+        var contacts = table.closest(to: operation.lookup.target, count: Lookup.width)
+        if contacts.count < Lookup.width { contacts += rumours }
         operation.lookup = Lookup(target: operation.lookup.target, knowing: contacts, bootstraps: bootstraps)
         operation.lookup.reach = size.reach(at: operation.lookup.target)
         operations[id] = operation
@@ -56,7 +58,9 @@ extension MainlineNode {
         var asker = id
         // libtorrent remembers whoever puts, read-only or not, and later waits for it in vain; it never remembers its own id.
         if mode == .client, case .put = query, let receiver = destination.id { asker = receiver }
-        send(KRPCMessage(transaction: transaction, isReadOnly: mode == .client, body: .query(id: asker, query)), to: destination.address)
+        var message = KRPCMessage(transaction: transaction, isReadOnly: mode == .client, body: .query(id: asker, query))
+        if let sibling, sibling.wantsRumours { message.want = [.v4, .v6] }
+        send(message, to: destination.address)
     }
 
     func take(_ response: KRPCResponse, _ message: KRPCMessage, from source: SocketAddress, now: Instant) {
@@ -66,12 +70,15 @@ extension MainlineNode {
         let contact = Contact(id: response.id, address: source)
         if let asked = transaction.destination.id, asked != contact.id { table.remove(Contact(id: asked, address: source)) }
         table.insert(contact, now: now)
-        if mode == .server { noteVote(message.observedAddress, by: source) }
+        hasBeenAnswered = true
+        noteVote(message.observedAddress, by: source)
+        let nodes = (isV6 ? response.nodes6 : response.nodes) ?? []
+        if let others = isV6 ? response.nodes : response.nodes6, !others.isEmpty { sibling?.hear(of: others, transaction, from: self, now: now) }
         if transaction.isStalled { resume(now: now) }
         switch transaction.purpose {
         case .lookup(let id):
             guard operations[id]?.isLookingUp == true else { break }
-            operations[id]!.lookup.answered(transaction.destination, by: contact, token: response.token, naming: response.nodes ?? [])
+            operations[id]!.lookup.answered(transaction.destination, by: contact, token: response.token, naming: nodes)
             operations[id]!.note(answer: .holding(.nothing), to: transaction, by: contact.id, after: roundTrip)
             ask(for: id, now: now)
             unchecked.append((id, response, contact, transaction.place))

@@ -15,7 +15,7 @@ extension MainlineNode {
             let survey = newOperationID()
             surveyor = survey
             // It does not wait for its turn: those whose turn it is wait for it.
-            begin(survey, Operation(.survey, target: .random(), now: now), now: now)
+            begin(survey, Operation(.survey, target: randomTarget(), now: now), now: now)
         }
         return surveyor != nil && operations[id]?.lookup.isFinished == true
     }

@@ -61,11 +61,21 @@ public final class MainlineNode {
     var waiting: [(id: OperationID, operation: Operation)] = []
     private var lastOperation: UInt64 = 0
     var size: NetworkSize
+    /// Where a look-up goes that is for no item: tests want to know.
+    var randomTarget: () -> NodeID = NodeID.random
     /// The look-up that finds out the size of the network.
     var surveyor: OperationID?
     var nextSurvey: Instant
     var tokens: Tokens
-    var store: ItemStore
+    let store: ItemStore
+    /// The node of this process in the network of the other family of addresses (BEP 32).
+    weak var sibling: MainlineNode?
+    /// Nodes that have been named by the other network, or in an earlier run, and have not answered yet.
+    var rumours: [Contact] = []
+    /// Whether anybody has answered in this run.
+    public internal(set) var hasBeenAnswered = false
+    /// The address that the id is known to be valid for.
+    var idAddress: IPAddress?
     /// Whose queries are answered, in server mode.
     public var limiter = AddressLimiter(MainlineNode.queryQuota, exempt: AddressRange.localNetworks)
     /// Queries that the limiter has refused.
@@ -78,21 +88,28 @@ public final class MainlineNode {
     ///   - ownAddress: Where the node's socket is bound.
     ///   - awaitingBootstraps: Whether ``add(bootstraps:now:)`` will be called; until then look-ups that know nobody wait instead of
     ///     ending.
+    ///   - memory: Of an earlier run. What it names is asked like any other node, and forgotten when it is silent.
     ///   - storeCapacity: Bytes of memory for items of others.
+    ///   - sibling: The node in the other network, if there is one: they share what they store and help each other to nodes.
     public init(
-        mode: Mode, ownAddress: SocketAddress, id: NodeID = .random(), awaitingBootstraps: Bool, storeCapacity: Int = 16 << 20,
-        now: Instant
+        mode: Mode, ownAddress: SocketAddress, id: NodeID = .random(), memory: NodeMemory? = nil, awaitingBootstraps: Bool,
+        storeCapacity: Int = 16 << 20, sibling: MainlineNode? = nil, now: Instant
     ) {
+        let id = memory?.id ?? id
         self.mode = mode
         self.id = id
+        idAddress = memory?.address
         self.ownAddress = ownAddress
         isAwaitingBootstraps = awaitingBootstraps
         table = RoutingTable(ownID: id)
         tokens = Tokens(now: now)
-        store = ItemStore(capacity: storeCapacity)
+        store = sibling?.store ?? ItemStore(capacity: storeCapacity)
         maintenance = Maintenance(now: now)
-        size = NetworkSize()
+        size = NetworkSize(remembered: memory?.networkSize)
         nextSurvey = now
+        for contact in memory?.nodes ?? [] where contact.address.ip.isV6 == ownAddress.ip.isV6 { table.recall(contact) }
+        self.sibling = sibling
+        sibling?.sibling = self
     }
 
     // Asking
@@ -171,6 +188,9 @@ public final class MainlineNode {
         if mode == .server { deadlines.append(maintenance.nextDeadline) }
         return deadlines.min()
     }
+
+    /// Whether there are datagrams to send.
+    public var hasDatagrams: Bool { !datagrams.isEmpty }
 
     /// Takes the datagrams to send now, in order.
     public func takeDatagrams() -> [Datagram] {

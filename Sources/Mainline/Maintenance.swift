@@ -17,11 +17,11 @@ struct Maintenance {
     var pause = Maintenance.firstPause
     /// Look-ups for the table that are under way.
     var refreshes = 0
-    /// What others have last seen as our address, by their own (BEP 42).
-    var votes: [IPAddress: IPAddress] = [:]
+    /// What others have last seen as our address (BEP 42), the latest last.
+    private var votes: [(voter: IPAddress, address: IPAddress)] = []
 
-    /// Voters that are remembered.
-    static let mostVoters = 32
+    /// Voters that are remembered: few enough for a change to be noticed soon.
+    private static let mostVoters = 32
     /// Votes that are needed to believe in an address.
     static let votesNeeded = 4
 
@@ -37,9 +37,19 @@ struct Maintenance {
         pause = Maintenance.firstPause
     }
 
+    mutating func note(vote address: IPAddress, by voter: IPAddress) {
+        if let last = votes.lastIndex(where: { $0.voter == voter }) {
+            votes.remove(at: last)
+        } else if votes.count == Self.mostVoters {
+            votes.removeFirst()
+        }
+        votes.append((voter, address))
+    }
+
     /// The address that most voters agree on, if there are enough of them.
     var electedAddress: IPAddress? {
-        let counts = Dictionary(votes.values.map { ($0, 1) }, uniquingKeysWith: +)
+        guard votes.count >= Maintenance.votesNeeded else { return nil }
+        let counts = Dictionary(votes.map { ($0.address, 1) }, uniquingKeysWith: +)
         guard let best = counts.max(by: { $0.value < $1.value }), best.value >= Maintenance.votesNeeded, best.value * 2 > votes.count
         else { return nil }
         return best.key

@@ -85,6 +85,9 @@ extension NodeID {
 }
 
 extension IPAddress {
+    /// What belongs to one owner at least: an IPv4 address, or the first 64 bits of an IPv6 address.
+    var site: IPAddress { if case .v6(let high, _) = unmapped { .v6(high: high, low: 0) } else { unmapped } }
+
     /// Loopback, private and link-local addresses, for which BEP 42 demands nothing.
     var isLocalNetwork: Bool {
         switch unmapped {
@@ -97,7 +100,10 @@ extension IPAddress {
 
 /// CRC-32C (RFC 3720, appendix B.4), which BEP 42 builds on.
 func crc32c(_ bytes: some Sequence<UInt8>) -> UInt32 {
-    ~bytes.reduce(UInt32.max) { checksum, byte in
-        (0..<8).reduce(checksum ^ UInt32(byte)) { rest, _ in rest >> 1 ^ (rest & 1 == 0 ? 0 : 0x82f6_3b78) }
+    var checksum = UInt32.max
+    for byte in bytes {
+        checksum ^= UInt32(byte)
+        for _ in 0..<8 { checksum = checksum >> 1 ^ (checksum & 1 == 0 ? 0 : 0x82f6_3b78) }
     }
+    return ~checksum
 }

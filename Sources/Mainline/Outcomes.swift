@@ -21,7 +21,7 @@ public struct LookupOutcome: Equatable, Sendable {
     public var asked = 0
     /// Every node that was asked, in the order of asking, with what came of it. A server stands there itself when it holds the item.
     public var nodes: [Node] = []
-    /// Those that answered and are closest to the target, closest first; at most ``Lookup/width``.
+    /// Those that answered and are closest to the target, closest first; at most ``Lookup/width`` of each network.
     public var closest: [Contact] = []
 
     /// One node that was asked.
@@ -113,9 +113,10 @@ public struct LookupOutcome: Equatable, Sendable {
 public struct PutOutcome: Equatable, Sendable {
     /// The look-up before it, which finds the closest nodes, their tokens, and whether anybody has something newer.
     public var lookup: LookupOutcome
-    /// A valid item that is more recent than the one to be stored. Then nothing was stored.
+    /// A valid item that is more recent than the one to be stored. Then nothing was stored in the network where it is.
     public var newer: MutableItem?
-    /// Valid items of which the item to be stored takes no account, see ``PutBasis``; a newer one is among them. Then nothing was stored.
+    /// Valid items of which the item to be stored takes no account, see ``PutBasis``; a newer one is among them. Then nothing was stored in
+    /// the network where they are.
     public var unmerged: [MutableItem] = []
     /// What each of the closest nodes did, closest first.
     public var nodes: [Node] = []
@@ -155,4 +156,31 @@ public struct PutOutcome: Equatable, Sendable {
     /// The nodes that have refused the item because of another that they hold, be it a single one: nothing proves it, but where they
     /// are honest a look-up shows which.
     public var conflicts: [Node] { nodes.filter(\.result.isConflict) }
+}
+
+// Two networks are asked at the same time where there is IPv6 beside IPv4 (BEP 32), and what came of both is told as one.
+
+extension LookupOutcome {
+    /// What came of one look-up in several networks. One that is complete somewhere is complete: where nobody is, nothing is missed.
+    ///
+    /// - Parameter outcomes: At least one.
+    public init(of outcomes: [LookupOutcome]) {
+        let rank: [Ending] = [.complete, .limited, .noAnswer, .overloaded, .cancelled, .nobodyToAsk]
+        self.init(ending: rank.first { ending in outcomes.contains { $0.ending == ending } } ?? .nobodyToAsk)
+        asked = outcomes.reduce(0) { $0 + $1.asked }
+        nodes = outcomes.flatMap(\.nodes)
+        closest = outcomes.flatMap(\.closest)
+    }
+}
+
+extension PutOutcome {
+    /// What came of one put in several networks.
+    ///
+    /// - Parameter outcomes: At least one.
+    public init(of outcomes: [PutOutcome]) {
+        self.init(lookup: LookupOutcome(of: outcomes.map(\.lookup)))
+        newer = outcomes.compactMap(\.newer).max { $1.isMoreRecent(than: $0) }
+        for item in outcomes.flatMap(\.unmerged) where !unmerged.contains(item) { unmerged.append(item) }
+        nodes = outcomes.flatMap(\.nodes)
+    }
 }

@@ -33,8 +33,12 @@ struct RoutingTable {
             buckets[index][known] = Entry(contact: contact, lastSeen: now)
             return
         }
+        insert(Entry(contact: contact, lastSeen: now))
+    }
+
+    private mutating func insert(_ entry: Entry) {
+        let contact = entry.contact, index = ownID.commonPrefix(with: contact.id)
         makeRoom(at: contact.address)
-        let entry = Entry(contact: contact, lastSeen: now)
         if buckets[index].count < RoutingTable.bucketSize {
             buckets[index].append(entry)
         } else if let worse = buckets[index].firstIndex(where: { $0.failures > 0 })
@@ -43,6 +47,21 @@ struct RoutingTable {
             buckets[index][worse] = entry
         }
     }
+
+    /// Takes a node of an earlier run: the first silence ends its place, and any that answers takes it when the bucket is full.
+    mutating func recall(_ contact: Contact) {
+        if wants(contact) { insert(Entry(contact: contact, lastSeen: Instant(nanoseconds: 0), failures: RoutingTable.mostFailures - 1)) }
+    }
+
+    /// The same nodes as seen from another place.
+    func moved(to id: NodeID) -> RoutingTable {
+        var table = RoutingTable(ownID: id)
+        for entry in mostLikelyAlive where table.wants(entry.contact) { table.insert(entry) }
+        return table
+    }
+
+    /// All nodes: those that have failed least and answered last come first.
+    var mostLikelyAlive: [Entry] { entries.sorted { ($0.failures, $1.lastSeen) < ($1.failures, $0.lastSeen) } }
 
     /// Whether a node that is not in the table could get a place in it.
     func wants(_ contact: Contact) -> Bool {
@@ -68,11 +87,12 @@ struct RoutingTable {
             .sorted { $0.distance < $1.distance }.prefix(count).map(\.contact))
     }
 
-    /// One address is one node, and outside local networks so is one IP address, or somebody could fill the table from a single one.
+    /// One address is one node, and outside local networks so is one IP address, or somebody could fill the table from a single one. Of IPv6
+    /// he has a whole /64.
     private mutating func makeRoom(at address: SocketAddress) {
         let wholeIP = !address.ip.isLocalNetwork
         for index in buckets.indices where !buckets[index].isEmpty {
-            buckets[index].removeAll { $0.contact.address == address || wholeIP && $0.contact.address.ip == address.ip }
+            buckets[index].removeAll { $0.contact.address == address || wholeIP && $0.contact.address.ip.site == address.ip.site }
         }
     }
 }

@@ -18,6 +18,15 @@ public enum Sockets {
         return socket
     }
 
+    /// Whether the kernel knows a way to an address. Sends nothing.
+    public static func hasRoute(to address: SocketAddress) -> Bool {
+        do throws(SystemError) {
+            let socket = try open(address, datagramType)
+            try systemCall("connect") { address.withSockaddr { connect(socket.number, $0, $1) } }
+            return true
+        } catch { return false }
+    }
+
     /// A listening TCP socket.
     public static func tcpListener(bind address: SocketAddress) throws(SystemError) -> FileDescriptor {
         let socket = try open(address, streamType)

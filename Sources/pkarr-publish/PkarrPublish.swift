@@ -58,9 +58,11 @@ struct PkarrPublish: ToolkitCommand {
     func execute(log: Log) throws -> ExitStatus {
         let journal = try resume.map { try open(journal: $0) }
         let loop = EventLoop()
-        let publisher = Publisher(try sources.open(on: loop), on: loop, jobs: jobs)
+        let sources = try sources.open(on: loop, log: log)
+        defer { sources.dht?.close() }
+        let publisher = Publisher(sources, on: loop, jobs: jobs)
         let policy = PublicationQueue.Policy(pace: rate.quota, retries: retries, refresh: refresh?.duration)
-        let memory = try sources.memory.open().map { PublicationMemory($0, on: loop) }
+        let memory = try self.sources.memory.open().map { PublicationMemory($0, on: loop) }
         memory?.onWait = { log.notice("\($0); waiting for it") }
         return try PublishLoop(
             on: loop, publisher, policy, memory: memory, journal: journal, overwrites: overwrite, log: log

@@ -45,7 +45,8 @@ struct PkarrResolve: ToolkitCommand {
         guard !keys.isEmpty else { throw CommandError(.usage, "give at least one KEY", hint: "pkarr-resolve --help") }
         let loop = EventLoop()
         let state = try sources.memory.open()
-        let sources = try sources.open(on: loop)
+        let sources = try sources.open(on: loop, log: log)
+        defer { sources.dht?.close() }
         if audit { return try AuditLoop(on: loop, sources, keys: unique(keys), watch: watch?.duration, state: state).run() }
         return try ResolveLoop(on: loop, sources, keys: unique(keys), watch: watch?.duration, state: state, log: log).run()
     }

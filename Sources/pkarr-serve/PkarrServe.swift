@@ -2,6 +2,7 @@ import ArgumentParser
 import Discovery
 import DiscoveryOptions
 import EventLoop
+import Glibc
 import HTTPServer
 import JSON
 import PkarrRelay
@@ -25,8 +26,9 @@ struct PkarrServe: ToolkitCommand {
             """,
         version: toolkitVersion)
 
-    @Option(help: ArgumentHelp("Where the DHT node listens (UDP, IPv4).", valueName: "ADDR:PORT"))
-    var dhtBind = SocketAddress("0.0.0.0:6881")!
+    @Option(help: ArgumentHelp(
+        "Where the DHT node listens (UDP); may be given once for IPv4 and once for IPv6 (default: port 6881 of both).", valueName: "ADDR:PORT"))
+    var dhtBind: [SocketAddress] = []
 
     @Option(help: ArgumentHelp("Where the relay listens (TCP, plain HTTP).", valueName: "ADDR:PORT"))
     var http = SocketAddress("127.0.0.1:6881")!
@@ -44,17 +46,17 @@ struct PkarrServe: ToolkitCommand {
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
-        if dhtBind.ip.isV6 { throw ValidationError("--dht-bind has to be an IPv4 address: Mainline has no IPv6") }
+        for isV6 in [false, true] where dhtBind.count(where: { $0.ip.isV6 == isV6 }) > 1 {
+            throw ValidationError("--dht-bind can be given once for IPv4 and once for IPv6: each is one node of one network")
+        }
     }
 
     func execute(log: Log) throws -> ExitStatus {
         let loop = EventLoop()
         let bootstraps = try chosen(bootstraps, "PKARR_BOOTSTRAP", "HOST:PORT", default: []) { DHTNode.Bootstrap($0) }
-        let node = try bind("--dht-bind", dhtBind) { () throws(SystemError) in
-            try DHTNode(on: loop, bind: dhtBind, bootstrap: bootstraps, mode: .server)
-        }
-        node.limiter = limits.queryLimiter
         let files = try store.open(log: log)
+        let node = try openNode(on: loop, bootstraps, log)
+        node.limitQueries(limits.queryLimiter)
         node.archive = files?.items
         let relay = PkarrRelay(network: node, isFirstOfNetwork: bootstraps.isEmpty, visitors: limits.visitors, archive: files?.packets)
         relay.onUnknownProxy = { peer in
@@ -75,7 +77,10 @@ struct PkarrServe: ToolkitCommand {
             metrics.addProcess()
         }
         let service = Service(on: loop)
-        var addresses = JSONObject(members: [("dht", .string("\(node.localAddress)")), ("http", .string("http://\(server.address)"))])
+        var addresses = JSONObject(members: [
+            ("dht", .string("\(node.localAddresses[0])")), ("http", .string("http://\(server.address)")),
+            ("dht_addresses", .array(node.localAddresses.map { .string("\($0)") })),
+        ])
         if let door { addresses["dns"] = .array(door.addresses.map { .string("\($0)") }) }
         try StandardOutput.write(.object(addresses))
         ServiceManager.tellReady()
@@ -85,6 +90,23 @@ struct PkarrServe: ToolkitCommand {
         server.close()
         node.close()
         return .done
+    }
+
+    /// Opens the sockets that were asked for, else those that this machine has.
+    private func openNode(on loop: EventLoop, _ bootstraps: [DHTNode.Bootstrap], _ log: Log) throws(CommandError) -> DHTNode {
+        let memory = store.store.map { NodeFiles(in: $0) { log.warning($0) } }
+        let wanted = dhtBind.isEmpty ? [SocketAddress("0.0.0.0:6881")!, SocketAddress("[::]:6881")!] : dhtBind
+        do throws(DHTNode.BindError) {
+            return try DHTNode(on: loop, bind: wanted, bootstrap: bootstraps, mode: .server, memory: memory)
+        } catch {
+            guard dhtBind.isEmpty, error.address.ip.isV6, [EAFNOSUPPORT, EADDRNOTAVAIL].contains(error.error.code) else {
+                throw CommandError(.configuration, "--dht-bind \(error.address): \(error.error.reason)")
+            }
+        }
+        log.debug("this machine has no IPv6: the DHT node is one of the IPv4 network only")
+        do throws(DHTNode.BindError) {
+            return try DHTNode(on: loop, bind: [wanted[0]], bootstrap: bootstraps, mode: .server, memory: memory)
+        } catch { throw CommandError(.configuration, "--dht-bind \(error.address): \(error.error.reason)") }
     }
 
     private func bind<Bound>(_ option: String, _ address: SocketAddress, _ body: () throws(SystemError) -> Bound) throws(CommandError) -> Bound {

@@ -203,3 +203,25 @@ def test_an_audit_tells_what_each_libtorrent_node_has(run, network, key):
     assert verdict["timestamp"] == stored["seq"] + 1 and nodes.keys() & receipt.keys()
     for address in nodes.keys() & receipt.keys():
         assert (nodes[address]["outcome"], nodes[address]["timestamp"]) == ("newest", stored["seq"] + 1)
+
+
+def test_over_ipv6_both_find_what_the_other_stores(run, service, key, tmp_path):
+    """A network of libtorrent's IPv6 nodes (BEP 32), which a pkarr-serve joins."""
+    network = Network("--nodes", 8, "--ipv6")
+    try:
+        packet = build(run, key, 1764000000000000)
+        signature, message = parts(packet)
+        done = run("pkarr-publish", *on_dht(network.nodes[3]), input=lines(packet))
+        assert done.status == 0, done.err
+        found = network.order(get=public_key_hex(key), node=5)
+        assert (found["seq"], found["signature"], found["value"]) == (1764000000000000, signature, message)
+
+        assert network.order(put=key.read_text().strip(), value=message, node=1)["seq"] == 1764000000000001
+        joined = service("pkarr-serve", "--dht-bind", "[::1]:0", "--http", "127.0.0.1:0", "--bootstrap", network.nodes[0]).next()
+        assert joined["dht"].startswith("[::1]:")
+        for entrance in (network.nodes[6], joined["dht"]):
+            done = run("pkarr-resolve", *on_dht(entrance), packet["public_key"])
+            assert done.status == 0, done.err
+            assert [packet["timestamp"] for packet in done.objects] == [1764000000000001]
+    finally:
+        network.close()

@@ -144,7 +144,7 @@ func tokens() {
 
 @Test("the store keeps within its memory and drops what was not used for longest")
 func eviction() {
-    var store = ItemStore(capacity: 20_000)
+    let store = ItemStore(capacity: 20_000)
     let now = Instant(nanoseconds: 1)
     let first = KRPCPut.immutable(Bencode.integer(0).encoded)
     for number in 0..<1000 as Range<Int64> {

@@ -45,10 +45,24 @@ final class SimulatedNetwork {
         let node = MainlineNode(
             mode: mode, ownAddress: place, id: id ?? newID(for: number),
             awaitingBootstraps: !bootstrap.isEmpty, now: now)
+        var targets = SeededGenerator(seed: UInt64(number))
+        node.randomTarget = { NodeID((0..<20).map { _ in UInt8.random(in: .min ... .max, using: &targets) })! }
         nodes[place] = node
         if !bootstrap.isEmpty { node.add(bootstraps: bootstrap, areAll: true, now: now) }
         collect(place)
         return node
+    }
+
+    /// Takes a node that was made for its address.
+    func add(_ node: MainlineNode, at place: SocketAddress, bootstrap: [SocketAddress] = []) {
+        nodes[place] = node
+        node.add(bootstraps: bootstrap, areAll: true, now: now)
+        collect(place)
+    }
+
+    /// The n-th place of the IPv6 network.
+    static func place6(_ number: Int) -> SocketAddress {
+        SocketAddress(ip: .v6(high: 0x2001_0db8_0000_0000 + UInt64(number), low: 1), port: 6881)
     }
 
     func addLiar(_ place: SocketAddress, _ liar: @escaping Liar) { liars[place] = liar }
@@ -109,6 +123,8 @@ final class SimulatedNetwork {
         defer { deadlines[place] = node.nextDeadline }
         events[place, default: []] += node.takeEvents(now: now)
         for datagram in node.takeDatagrams() { launch(datagram.bytes, from: place, to: datagram.destination) }
+        // What one network names of the other may lead to questions there.
+        if let sibling = nodes.first(where: { $0.value === node.sibling })?.key, nodes[sibling]!.hasDatagrams { collect(sibling) }
     }
 }
 
@@ -117,7 +133,12 @@ extension SimulatedNetwork {
     func get(
         _ key: PublicKey, at number: Int, moreRecentThan: Int64? = nil, awaitingAll: Bool = false
     ) -> (items: [MutableItem], outcome: LookupOutcome?, took: Duration) {
-        let place = SimulatedNetwork.place(number)
+        get(key, at: SimulatedNetwork.place(number), moreRecentThan: moreRecentThan, awaitingAll: awaitingAll)
+    }
+
+    func get(
+        _ key: PublicKey, at place: SocketAddress, moreRecentThan: Int64? = nil, awaitingAll: Bool = false
+    ) -> (items: [MutableItem], outcome: LookupOutcome?, took: Duration) {
         let start = now
         let id = nodes[place]!.get(MutableItem.target(of: key), moreRecentThan: moreRecentThan, awaitingAll: awaitingAll, now: now)
         collect(place)
@@ -131,12 +152,19 @@ extension SimulatedNetwork {
     }
 
     func put(_ item: MutableItem, at number: Int, onto basis: PutBasis? = nil) -> PutOutcome? {
-        putAtOnce([item], at: [number], onto: basis).first
+        put(item, at: SimulatedNetwork.place(number), onto: basis)
+    }
+
+    func put(_ item: MutableItem, at place: SocketAddress, onto basis: PutBasis? = nil) -> PutOutcome? {
+        putAtOnce([item], at: [place], onto: basis).first
     }
 
     /// Puts begun at one moment, each at another node.
     func putAtOnce(_ items: [MutableItem], at numbers: [Int], onto basis: PutBasis? = nil) -> [PutOutcome] {
-        let places = numbers.map(SimulatedNetwork.place)
+        putAtOnce(items, at: numbers.map(SimulatedNetwork.place), onto: basis)
+    }
+
+    func putAtOnce(_ items: [MutableItem], at places: [SocketAddress], onto basis: PutBasis? = nil) -> [PutOutcome] {
         let ids = zip(items, places).map { nodes[$1]!.put($0, onto: basis, now: now) }
         places.forEach(collect)
         var outcomes: [PutOutcome] = []

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A Mainline DHT of real libtorrent sessions on 127.0.0.1, driven by JSON lines.
+"""A Mainline DHT of real libtorrent sessions on 127.0.0.1 or ::1, driven by JSON lines.
 
-    libtorrent_dht.py [--nodes 12] [--bootstrap HOST:PORT]
+    libtorrent_dht.py [--nodes 12] [--ipv6] [--bootstrap HOST:PORT]
 
 Prints {"nodes": ["127.0.0.1:PORT", ...]} when every node knows others, then answers each line on standard input with one on
 standard output, until end of input:
@@ -120,25 +120,30 @@ class Node:
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--nodes", type=int, default=12)
+    arguments.add_argument("--ipv6", action="store_true")
     arguments.add_argument("--bootstrap")
     arguments = arguments.parse_args()
 
+    host = "::1" if arguments.ipv6 else "127.0.0.1"
+    shown = f"[{host}]" if arguments.ipv6 else host
+    if arguments.ipv6:
+        SETTINGS["listen_interfaces"] = "[::1]:0"
     nodes = [Node() for _ in range(arguments.nodes)]
     if arguments.bootstrap:
-        host, port = arguments.bootstrap.rsplit(":", 1)
-        entrances = [(host, int(port))]
+        at, port = arguments.bootstrap.rsplit(":", 1)
+        entrances = [(at.strip("[]"), int(port))]
     else:
-        entrances = [("127.0.0.1", node.port) for node in nodes[:3]]
+        entrances = [(host, node.port) for node in nodes[:3]]
     for index, node in enumerate(nodes):
         # Neighbours in a ring spare libtorrent the minutes it takes to find out by itself.
-        neighbours = [("127.0.0.1", nodes[index - step].port) for step in range(1, min(12, len(nodes)))]
+        neighbours = [(host, nodes[index - step].port) for step in range(1, min(12, len(nodes)))]
         for entrance in entrances + neighbours:
             if entrance[1] != node.port:
                 node.session.add_dht_node(entrance)
     wanted = min(8, len(nodes) - 1) if not arguments.bootstrap else 1
     for node in nodes:
         next(Node.until(lambda: node.known() >= wanted, pause=0.1))
-    print(json.dumps({"nodes": [f"127.0.0.1:{node.port}" for node in nodes]}), flush=True)
+    print(json.dumps({"nodes": [f"{shown}:{node.port}" for node in nodes]}), flush=True)
 
     for line in sys.stdin:
         order = json.loads(line)
@@ -146,7 +151,7 @@ def main():
         if "get" in order:
             answer = node.get(bytes.fromhex(order["get"]))
         elif "newcomer" in order:
-            answer = Node(dht_read_only=True).enter(("127.0.0.1", node.port), bytes.fromhex(order["newcomer"]))
+            answer = Node(dht_read_only=True).enter((host, node.port), bytes.fromhex(order["newcomer"]))
         else:
             answer = node.put(bytes.fromhex(order["put"]), bytes.fromhex(order["value"]))
         print(json.dumps(answer), flush=True)
