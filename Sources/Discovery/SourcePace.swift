@@ -7,7 +7,7 @@ struct SourcePace {
     static let failuresWhenGone = 3
     /// How long a source that is gone is left in peace: a relay that restarts is back in seconds, and nobody who is down for hours needs
     /// to be asked more than once a minute.
-    static let backoff = Backoff(first: .seconds(4), longest: .seconds(60))
+    static let backoff = Backoff(first: .seconds(2), longest: .seconds(60))
 
     enum State: Equatable {
         case ready
@@ -38,8 +38,7 @@ struct SourcePace {
 
     func state(now: Instant) -> State {
         if pausedUntil > now { return isGone ? .gone(until: pausedUntil) : .resting(until: pausedUntil) }
-        // One question is enough to learn that it is back.
-        return underWay >= (isGone ? 1 : mostUnderWay) ? .busy : .ready
+        return underWay >= mostUnderWay ? .busy : .ready
     }
 
     mutating func begin() { underWay += 1 }
