@@ -50,7 +50,7 @@ def mix(keys, strangers, chance):
         yield request("GET", path + "?policy=NetworkOnly")
         yield request("HEAD", path)
         yield request("GET", path, b"", "If-Modified-Since: Fri, 31 Dec 2100 00:00:00 GMT")
-        yield request("OPTIONS", path, b"", origin, "Access-Control-Request-Method: PUT", "Access-Control-Request-Headers: if-match")
+        yield request("OPTIONS", path, b"", origin, "Access-Control-Request-Method: PUT", "Access-Control-Request-Headers: x")
         yield from [request("PUT", path, payload)] * 2
         yield request("PUT", path, key.payload(timestamp=NOW + chance.randrange(1_000_000)))
         yield request("PUT", path, key.payload(timestamp=NOW - 1))

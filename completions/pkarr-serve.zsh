@@ -53,7 +53,7 @@ _pkarr-serve() {
         '--limit-requests[HTTP requests of one address.]:QUOTA:'
         '--limit-lookups[HTTP requests, and as many DNS questions, of one address for which the DHT is asked.]:QUOTA:'
         '--limit-queries[Queries of one address that the DHT node answers.]:QUOTA:'
-        '*--exempt[Addresses without limits, which may see the metrics (repeatable; none for nobody; default\: this machine, on the DHT also local networks).]:ADDR\[/LENGTH\]:'
+        '*--exempt[Addresses without limits, which see the metrics (repeatable; or none; default\: this machine, on the DHT also local networks).]:ADDR\[/LENGTH\]:'
         '*--behind-proxy[A proxy to take the client'\''s address from, in X-Forwarded-For (repeatable).]:ADDR\[/LENGTH\]:'
         '--store[Keep packets and items in files of this folder, which is made if it is missing.]:DIR:'
         '--store-size[How large the files may become together.]:SIZE:'

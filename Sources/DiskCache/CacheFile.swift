@@ -26,7 +26,8 @@ struct CacheFile: ~Copyable {
         PRAGMA cache_size = -4096;
         PRAGMA mmap_size = 0;
         BEGIN IMMEDIATE;
-        CREATE TABLE IF NOT EXISTS entries (number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, value BLOB NOT NULL, time INTEGER NOT NULL);
+        CREATE TABLE IF NOT EXISTS entries
+            (number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, value BLOB NOT NULL, time INTEGER NOT NULL);
         PRAGMA user_version = \(version);
         COMMIT;
         """
@@ -52,9 +53,12 @@ struct CacheFile: ~Copyable {
         let bounds = try database.prepare("SELECT (SELECT min(number) FROM entries), (SELECT max(number) FROM entries)")
         let evict = try database.prepare("""
             DELETE FROM entries WHERE number <=
-            ifnull((SELECT number FROM entries ORDER BY number LIMIT 1 OFFSET \(CacheFile.evictedRows - 1)), (SELECT max(number) FROM entries))
+            ifnull((SELECT number FROM entries ORDER BY number LIMIT 1 OFFSET \(CacheFile.evictedRows - 1)),
+                (SELECT max(number) FROM entries))
             """)
-        let usage = try database.prepare("SELECT (SELECT page_count FROM pragma_page_count), (SELECT freelist_count FROM pragma_freelist_count)")
+        let usage = try database.prepare("""
+            SELECT (SELECT page_count FROM pragma_page_count), (SELECT freelist_count FROM pragma_freelist_count)
+            """)
         // All at once: a structure that can't be copied can't be half there when something throws.
         self.select = select
         self.insert = insert

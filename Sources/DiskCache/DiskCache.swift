@@ -47,10 +47,10 @@ public final class DiskCache: Archive {
     }
 
     /// Bytes of the file in use.
-    public var bytes: Int { attempt { file throws(DatabaseError) in try file.bytes() } ?? 0 }
+    public var bytes: Int { attempt { (file: borrowing CacheFile) throws(DatabaseError) in try file.bytes() } ?? 0 }
 
     public func value(for key: [UInt8]) -> (bytes: [UInt8], age: Duration)? {
-        let row = attempt { file throws(DatabaseError) in
+        let row = attempt { (file: borrowing CacheFile) throws(DatabaseError) in
             let row = try file.row(for: key)
             if let row { try file.refresh(row, for: key) }
             return row
@@ -59,13 +59,15 @@ public final class DiskCache: Archive {
     }
 
     public func keep(_ bytes: [UInt8], for key: [UInt8], age: Duration) {
-        attempt(isWrite: true) { file throws(DatabaseError) in
+        attempt(isWrite: true) { (file: borrowing CacheFile) throws(DatabaseError) in
             try file.set(bytes, for: key, time: Int64(WallClock.microseconds) - age.nanoseconds / 1000)
             try file.shrink(to: capacity)
         }
     }
 
-    public func drop(_ key: [UInt8]) { attempt(isWrite: true) { file throws(DatabaseError) in try file.remove(key) } }
+    public func drop(_ key: [UInt8]) {
+        attempt(isWrite: true) { (file: borrowing CacheFile) throws(DatabaseError) in try file.remove(key) }
+    }
 
     private func open() throws(DatabaseError) {
         do throws(DatabaseError) { file = try CacheFile(path: path) } catch where error.isDamage {

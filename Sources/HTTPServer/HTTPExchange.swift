@@ -73,6 +73,7 @@ public final class HTTPExchange {
 extension String {
     /// Header names don't differ by case, and are ASCII.
     fileprivate func isSame(as name: String) -> Bool {
-        utf8.count == name.utf8.count && zip(utf8, name.utf8).allSatisfy { $0 == $1 || ($0 | 0x20 == $1 | 0x20 && (0x61...0x7a).contains($0 | 0x20)) }
+        utf8.count == name.utf8.count
+            && zip(utf8, name.utf8).allSatisfy { $0 == $1 || ($0 | 0x20 == $1 | 0x20 && (0x61...0x7a).contains($0 | 0x20)) }
     }
 }

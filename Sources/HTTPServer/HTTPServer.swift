@@ -5,7 +5,8 @@ import Platform
 
 /// A small HTTP/1.1 server on an event loop, for short requests and short answers that may take a while to come by.
 ///
-/// Under it is libmicrohttpd without threads, loaded when the first server starts. All that a client can make us keep is bounded: connections, headers, body, time.
+/// Under it is libmicrohttpd without threads, loaded when the first server starts. All that a client can make us keep is
+/// bounded: connections, headers, body, time.
 public final class HTTPServer {
     /// What clients may use.
     public struct Limits: Sendable {
@@ -74,7 +75,9 @@ public final class HTTPServer {
             slot.pointee = nil
             HTTPServer.from(context).forget(Unmanaged<PendingRequest>.fromOpaque(raw).takeUnretainedValue(), connection!)
         }
-        settings.on_connection = { context, connection, _, code in HTTPServer.from(context).note(connection!, isOpen: code == .CONNECTION_NOTIFY_STARTED) }
+        settings.on_connection = { context, connection, _, code in
+            HTTPServer.from(context).note(connection!, isOpen: code == .CONNECTION_NOTIFY_STARTED)
+        }
         guard let daemon = keyhole_mhd_start(&settings) else { throw SystemError(call: "MHD_start_daemon", code: ENOMEM) }
         self.daemon = daemon
         timer = Timer(on: loop) { [unowned self] in run() }

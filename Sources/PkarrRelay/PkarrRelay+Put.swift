@@ -28,7 +28,8 @@ extension PkarrRelay {
             return
         }
         puts[key] = (packet, [exchange])
-        network.store(MutableItem(packet), onto: expected.map { PutBasis(previous: Int64($0)) }) { [weak self] outcome in self?.finish(packet, outcome) }
+        let basis = expected.map { PutBasis(previous: Int64($0)) }
+        network.store(MutableItem(packet), onto: basis) { [weak self] outcome in self?.finish(packet, outcome) }
     }
 
     private func finish(_ packet: SignedPacket, _ outcome: PutOutcome) {

@@ -1,7 +1,7 @@
 /// A dictionary of a bounded size that forgets what was not used lately.
 ///
-/// It has two halves: when the newer one is full the older one goes. So what was used among the last `capacity / 2` others is there, for the
-/// price of a dictionary and without a list to keep in order.
+/// It has two halves: when the newer one is full the older one goes. So what was used among the last `capacity / 2` others is there, for
+/// the price of a dictionary and without a list to keep in order.
 public struct RecentlyUsed<Key: Hashable & Sendable, Value: Sendable>: Sendable {
     @usableFromInline let half: Int
     @usableFromInline var newer: [Key: Value] = [:]

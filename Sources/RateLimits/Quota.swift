@@ -30,7 +30,8 @@ public struct Quota: Hashable, Sendable {
     public init?(_ text: some StringProtocol) {
         let parts = text.split(separator: ",", maxSplits: 1, omittingEmptySubsequences: false)
         let rate = parts[0].split(separator: "/", omittingEmptySubsequences: false)
-        guard rate.count == 2, rate[0].hasSuffix("r"), let count = Quota.number(rate[0].dropLast()), let period = Period(rawValue: String(rate[1]))
+        guard rate.count == 2, rate[0].hasSuffix("r"), let count = Quota.number(rate[0].dropLast()),
+            let period = Period(rawValue: String(rate[1]))
         else { return nil }
         guard parts.count == 2 else {
             self.init(count, each: period)

@@ -17,7 +17,7 @@ struct LimitOptions: ParsableArguments {
     var limitQueries = QuotaArgument(MainlineNode.queryQuota)
 
     @Option(name: .customLong("exempt"), help: ArgumentHelp(
-        "Addresses without limits, which may see the metrics (repeatable; none for nobody; default: this machine, on the DHT also local networks).",
+        "Addresses without limits, which see the metrics (repeatable; or none; default: this machine, on the DHT also local networks).",
         valueName: "ADDR[/LENGTH]"))
     var exemptions: [ExemptionArgument] = []
 

@@ -60,7 +60,8 @@ struct PkarrServe: ToolkitCommand {
         node.archive = files?.items
         let relay = PkarrRelay(network: node, isFirstOfNetwork: bootstraps.isEmpty, visitors: limits.visitors, archive: files?.packets)
         relay.onUnknownProxy = { peer in
-            log.warning("\(peer) forwards requests, and all its clients count as one", hint: "--behind-proxy \(peer) takes their addresses from it")
+            log.warning("\(peer) forwards requests, and all its clients count as one",
+                        hint: "--behind-proxy \(peer) takes their addresses from it")
         }
         var httpLimits = HTTPServer.Limits(body: PkarrRelay.largestBody)
         if !limits.proxies.isEmpty { httpLimits.connectionsPerAddress = nil }

@@ -107,3 +107,48 @@ func addressInUse() throws {
         _ = try HTTPServer(on: loop, bind: first.address, limits: .init(body: 10)) { _ in }
     }
 }
+
+@Test("a connection whose request never comes to its end is closed, whatever is sent on it, and another one is not")
+func endlessRequest() throws {
+    let loop = EventLoop()
+    var limits = HTTPServer.Limits(body: 10)
+    limits.request = .milliseconds(50)
+    let server = try HTTPServer(on: loop, bind: loopback, limits: limits) { $0.answer(HTTPAnswer(status: 200)) }
+    let slow = try Sockets.tcpConnect(to: server.address)
+    var isClosed = false
+    let dripping = Timer(on: loop) { loop.stop() }
+    while !isClosed {
+        // A byte of a header's name after another, so that it is never silent.
+        dripping.start(after: .milliseconds(5))
+        loop.run()
+        _ = send(slow.number, "GET / HTTP/1.1\r\nX-", 1, Int32(MSG_NOSIGNAL))
+        var byte: UInt8 = 0
+        let count = recv(slow.number, &byte, 1, Int32(MSG_DONTWAIT))
+        isClosed = count == 0 || (count < 0 && errno == ECONNRESET)
+    }
+    #expect(server.accepted == 1)
+    var status: Int?
+    let client = HTTPClient(on: loop)
+    client.send(put(1, to: server.address)) {
+        status = try? $0.get().status
+        loop.stop()
+    }
+    loop.run()
+    #expect(status == 200)
+}
+
+@Test("a server that ends with requests not answered ends in order")
+func endWithPendingRequest() throws {
+    let loop = EventLoop()
+    var server: HTTPServer? = try HTTPServer(on: loop, bind: loopback, limits: .init(body: 10)) { _ in loop.stop() }
+    let client = HTTPClient(on: loop)
+    var status: Int?
+    client.send(put(1, to: server!.address)) {
+        status = try? $0.get().status
+        loop.stop()
+    }
+    loop.run()
+    server = nil
+    loop.run()
+    #expect(status == 503)
+}
