@@ -25,7 +25,7 @@ WINDOW = 128
 LEAST_OF_HAPROXY = {"one datagram a frame": 0.5, "ten datagrams a frame": 0.6}
 IDLE, WARM_UP = 10_000, 100
 IDLE_TLS = 2_000
-LIMIT_KB, LIMIT_TLS_KB = 4, 40
+LIMIT_KB, LIMIT_TLS_KB = 2, 16
 IROH_BYTES = 64 << 20
 
 
