@@ -4,6 +4,10 @@ import Platform
 import TLS
 
 /// An iroh relay on listening sockets: the driver of ``RelayHub`` on the event loop.
+///
+/// The sockets and TLS are its own, because it needs the socket itself: to stop reading for a rate, to see that a client takes nothing, and
+/// to hold ten thousand. libmicrohttpd gives an upgraded TLS connection away as one end of a socket pair with a pump behind it, which is
+/// three descriptors a client and a copy each way, and keeps the memory of the request.
 public final class RelayServer {
     /// What is read at once, with room for a frame of which a part has come before.
     private static let bufferSize = 256 << 10
