@@ -165,7 +165,7 @@ _pkarr-build() {
     local -a repeating_flags=()
     local -a non_repeating_flags=(--verbose -v --version -h --help)
     local -a repeating_options=(--records)
-    local -a non_repeating_options=(--key --every --at --generate-key --state --log-format)
+    local -a non_repeating_options=(--key --every --settle --at --generate-key --state --log-format)
     __pkarr-build_offer_flags_options 0
 
     # Offer option value completions
@@ -177,6 +177,9 @@ _pkarr-build() {
         return
         ;;
     '--every')
+        return
+        ;;
+    '--settle')
         return
         ;;
     '--at')

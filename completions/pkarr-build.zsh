@@ -45,6 +45,7 @@ _pkarr-build() {
         '--key[The secret key that signs\: 64 hexadecimal digits or 32 bytes, readable by nobody else.]:file:'
         '*--records[Records to publish until lines bring others of the same name and type. May be repeated.]:file:'
         '--every[Sign again after this time, and keep running as long as there is input.]:duration:'
+        '--settle[With --every\: let a packet of others settle so long after it was signed, before it is merged.]:duration:'
         '--at[Take this as the present time, in microseconds since 1970, so that the output can be reproduced.]:microseconds:'
         '--generate-key[Write a new secret key to a file, print its public key, and do nothing else.]:file:'
         '--state[Remember between runs in this directory (default\: STATE_DIRECTORY, as systemd sets it, else nothing is remembered).]:DIR:'

@@ -81,14 +81,17 @@ final class CarefulPublication {
         }
     }
 
-    private func putToRelays() {
-        pending = publisher.relays.count
-        for (index, queue) in publisher.relays.enumerated() {
-            queue.put(course.packet, replacing: course.basis, isCareful: true) { [self] publication in
-                publications[index] = publication
-                if let other = publication.newer ?? publication.had { course.note(other) }
-                endStep()
-            }
+    /// One after the other: while a relay puts a packet it refuses every other of the key, and a homeserver that starts in that moment must
+    /// find most places open, for else it does not start (spec/pkarr-wire.md, 2.4 and 4.1).
+    private func putToRelays(from index: Int = 0) {
+        guard index < publisher.relays.count else {
+            course.proceed()
+            return proceed()
+        }
+        publisher.relays[index].put(course.packet, replacing: course.basis, isCareful: true) { [self] publication in
+            publications[index] = publication
+            if let other = publication.newer ?? publication.had { course.note(other) }
+            putToRelays(from: index + 1)
         }
     }
 }

@@ -157,7 +157,9 @@ public final class RelayClient {
                 // It is older, but has not been merged.
                 completion(publication)
             } else if conflicts < Self.mostConflicts {
-                Timer.once(on: loop, after: Self.conflictDelay * conflicts) { [self] in
+                // An old relay that has what may be replaced, but not what it was told to compare with, is not busy.
+                let delay = publication.status == 412 ? .zero : Self.conflictDelay * conflicts
+                Timer.once(on: loop, after: delay) { [self] in
                     // What the relay should have had it has not, so it is not asked to compare any more.
                     put(packet, ifMatch: nil, unless: basis, conflictsBefore: conflicts, completion)
                 }

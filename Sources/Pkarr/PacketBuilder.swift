@@ -45,6 +45,8 @@ public struct PacketBuilder {
     private var base: SignedPacket?
     private var newestSeen: UInt64?
     private var signedTimestamps: Set<UInt64> = []
+    /// The last of them, rising.
+    private var lastSigned: [UInt64] = []
     /// Packets that are known to have been made without knowledge of another one.
     private var incomplete: Set<UInt64> = []
     private var latest: SignedPacket?
@@ -86,11 +88,11 @@ public struct PacketBuilder {
         precondition(packet.publicKey == key.publicKey)
         newestSeen = max(newestSeen ?? 0, packet.timestamp)
         if let other { incomplete.insert(other) }
-        // Ours was refused because of the other: it is given again, now that the other is taken into account.
-        let unchanged = latest.map { $0.timestamp == other ? telling($0) : Outcome() } ?? Outcome()
-        if packet == latest || signedTimestamps.contains(packet.timestamp) && packet.timestamp != latest?.timestamp { return unchanged }
-        if incomplete.contains(packet.timestamp), packet.timestamp != other { return unchanged }
-        if let base, !packet.isMoreRecent(than: base), !incomplete.contains(base.timestamp) { return unchanged }
+        if isKnown(packet, missingIn: other) {
+            guard let latest, latest.timestamp == other else { return Outcome() }
+            // Ours was refused because of the other: it is given again, now that the other is taken into account.
+            return base.map { $0.isMoreRecent(than: latest) } ?? false ? try sign(now: now) : telling(latest)
+        }
         base = packet
         guard let latest else { return isGivenNothing ? Outcome() : try settle(now: now) }
         let hasReplacedOurs = packet.isMoreRecent(than: latest)
@@ -115,6 +117,13 @@ public struct PacketBuilder {
     /// - Returns: Nil when there is nothing to sign.
     public mutating func renew(now: UInt64) throws(Failure) -> Outcome? {
         isGivenNothing && base == nil ? nil : try sign(now: now)
+    }
+
+    /// Whether a packet brings nothing: it is ours, or known to lack something, or older than what has been seen.
+    private func isKnown(_ packet: SignedPacket, missingIn other: UInt64?) -> Bool {
+        if packet == latest || signedTimestamps.contains(packet.timestamp) && packet.timestamp != latest?.timestamp { return true }
+        if incomplete.contains(packet.timestamp), packet.timestamp != other { return true }
+        return base.map { $0.isMoreRecent(than: packet) && !incomplete.contains($0.timestamp) } ?? false
     }
 
     private var isGivenNothing: Bool { given == nil && defaults.isEmpty }
@@ -145,8 +154,8 @@ public struct PacketBuilder {
 
     private func telling(_ packet: SignedPacket) -> Outcome {
         let previous = base?.timestamp
-        let known = signedTimestamps.union(incomplete).filter { $0 > previous ?? 0 && $0 != packet.timestamp }
-        return Outcome(packet: packet, previous: previous, known: known.sorted().suffix(Self.mostKnown))
+        let known = Set(lastSigned).union(incomplete).filter { $0 > previous ?? 0 && $0 != packet.timestamp }
+        return Outcome(packet: packet, previous: previous, known: known.sorted())
     }
 
     /// Nodes don't hold what has been replaced so often since.
@@ -166,6 +175,7 @@ public struct PacketBuilder {
         // The size has been checked, and no timestamp seen is over 2^63 - 1.
         do throws(SignedPacketError) { packet = try SignedPacket(signing: message, timestamp: timestamp, with: key) } catch { throw .noLaterTimestamp }
         signedTimestamps.insert(packet.timestamp)
+        lastSigned = lastSigned.suffix(Self.mostKnown) + [packet.timestamp]
         latest = packet
         var outcome = telling(packet)
         if budget.total > SignedPacket.storedEverywhereMessageSize { outcome.notices.append(.notStoredEverywhere(budget)) }

@@ -22,14 +22,24 @@ final class Building {
     private let log: Log
     private let stage: Stage
     private var beat: Timer?
+    /// How long packets of others are left alone after they were signed.
+    private let settling: Duration
+    /// The newest of those, and when its time has come.
+    private var unsettled: (packet: SignedPacket, missingIn: UInt64?)?
+    private var settled: Timer?
+    /// Timestamps of what has been printed, which need not settle.
+    private var printed: Set<UInt64> = []
 
-    init(key: SecretKey, defaults: [ResourceRecord], every: Duration?, at: UInt64?, state: StateDirectory?, log: Log) {
+    init(
+        key: SecretKey, defaults: [ResourceRecord], every: Duration?, settling: Duration, at: UInt64?, state: StateDirectory?, log: Log
+    ) {
         publicKey = key.publicKey
         let names = EndpointAddress.recordNames(in: key.publicKey)
         let stamping: Stamping = at != nil ? .exact : every != nil ? .deferring : .deferringWhenMerging
         builder = PacketBuilder(
             key: key, ownSets: Set(names.map { RRset(name: $0, type: .txt) }), defaults: defaults, stamping: stamping)
         self.every = every
+        self.settling = every == nil ? .zero : settling
         self.at = at
         self.state = state
         self.log = log
@@ -45,6 +55,7 @@ final class Building {
             beat?.start(after: every)
         }
         return try stage.run { [self] in try take($0) } end: { [self] in
+            try mergeUnsettled()
             try publish { now throws(PacketBuilder.Failure) in
                 let outcome = try builder.finish(now: now)
                 if outcome == nil { log.warning("nothing to sign: no records on standard input or in a file, and no packet") }
@@ -86,6 +97,25 @@ final class Building {
         if ahead > Self.longestWait {
             log.warning("a packet of \(publicKey) is stamped \(ahead.components.seconds) s in the future", hint: Self.clockHint)
         }
+        let isOurs = printed.contains(packet.timestamp)
+        guard settling > .zero, ahead <= Self.longestWait, !printed.isEmpty, !isOurs else { return try merge(packet, missingIn: other) }
+        let age = Duration.microseconds(Int64(clamping: now - min(packet.timestamp, now)))
+        guard age < settling else { return try merge(packet, missingIn: other) }
+        if let unsettled, unsettled.packet.isMoreRecent(than: packet) { return }
+        unsettled = (packet, other)
+        settled = settled ?? Timer(on: stage.loop) { [unowned self] in
+            stage.attempt { try mergeUnsettled() }
+        }
+        settled?.start(after: settling - age)
+    }
+
+    private func mergeUnsettled() throws {
+        guard let next = unsettled else { return }
+        unsettled = nil
+        try merge(next.packet, missingIn: next.missingIn)
+    }
+
+    private func merge(_ packet: SignedPacket, missingIn other: UInt64?) throws {
         try publish(seen: packet) { now throws(PacketBuilder.Failure) in try builder.take(packet, missingIn: other, now: now) }
     }
 
@@ -111,6 +141,7 @@ final class Building {
         object["previous"] = outcome.previous.map { .integer(Int64($0)) } ?? .null
         if !outcome.known.isEmpty { object["known"] = .array(outcome.known.map { .integer(Int64($0)) }) }
         try StandardOutput.write(.object(object))
+        printed.insert(packet.timestamp)
         if let every { beat?.start(after: every) }
     }
 

@@ -29,6 +29,10 @@ struct PkarrBuild: ToolkitCommand {
     var every: DurationArgument?
 
     @Option(help: ArgumentHelp(
+        "With --every: let a packet of others settle so long after it was signed, before it is merged.", valueName: "duration"))
+    var settle = DurationArgument(argument: "20s")!
+
+    @Option(help: ArgumentHelp(
         "Take this as the present time, in microseconds since 1970, so that the output can be reproduced.", valueName: "microseconds"))
     var at: UInt64?
 
@@ -57,6 +61,6 @@ struct PkarrBuild: ToolkitCommand {
         guard let key else { throw CommandError(.usage, "give either --key or --generate-key", hint: "pkarr-build --help") }
         let secretKey = try KeyFile.read(key)
         let defaults = try records.flatMap { try RecordsFile.read($0, for: secretKey.publicKey) }
-        return try Building(key: secretKey, defaults: defaults, every: every?.duration, at: at, state: memory.open(), log: log).run()
+        return try Building(key: secretKey, defaults: defaults, every: every?.duration, settling: settle.duration, at: at, state: memory.open(), log: log).run()
     }
 }

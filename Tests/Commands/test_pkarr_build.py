@@ -320,7 +320,7 @@ def test_a_bad_records_file_is_refused_by_name(run, key, tmp_path, content, stat
 
 @pytest.mark.parametrize("arguments", [
     [], ["--key", "k", "--generate-key", "g"], ["--generate-key", "g", "--at", "1"], ["--key", "k", "--at", "-1"],
-    ["--key", "k", "--at", str(1 << 63)], ["--key", "k", "--every", "0s"], ["--key", "k", "--every", "1"],
+    ["--key", "k", "--at", str(1 << 63)], ["--key", "k", "--every", "0s"], ["--key", "k", "--every", "1"], ["--key", "k", "--every", "1h", "--settle", "x"],
 ])
 def test_it_says_so_when_called_wrongly(run, tmp_path, arguments):
     done = run("pkarr-build", *arguments, cwd=tmp_path)
@@ -348,7 +348,7 @@ class Builder:
 
 @pytest.fixture
 def builder(service, key):
-    return Builder(service("pkarr-build", "--key", key, "--every", "1h"))
+    return Builder(service("pkarr-build", "--key", key, "--every", "1h", "--settle", "0s"))
 
 
 def test_a_packet_that_replaced_ours_is_merged_again(builder, packet):
@@ -364,6 +364,16 @@ def test_a_newer_packet_that_says_the_same_is_passed_on(builder, packet):
     ours = builder.ask(records(iroh("1.2.3.4:5"), a("@", "127.0.0.1")))
     other = packet(ours["timestamp"] + 1, a("@", "127.0.0.1"), iroh("1.2.3.4:5"))
     assert builder.ask(other) == {**other, "previous": other["timestamp"]}
+
+
+def test_a_fresh_packet_of_others_is_left_alone_until_it_has_settled(service, key, packet):
+    builder = Builder(service("pkarr-build", "--key", key, "--every", "1h", "--settle", "500ms"))
+    builder.ask(records(iroh("1.2.3.4:5")))
+    signed = time.time_ns() // 1000
+    # The second is older, and so is not what is merged.
+    builder.send(packet(signed, a("@", "127.0.0.2")), packet(signed - 9, a("@", "127.0.0.1")))
+    merged = builder.stage.next()
+    assert time.time_ns() // 1000 >= signed + 500_000 and names(merged) == [("@", "127.0.0.2"), ("_iroh", "addr=1.2.3.4:5")]
 
 
 def test_it_signs_again_after_the_time_given(service, key):

@@ -147,6 +147,23 @@ func remembered() throws {
     #expect(try builder.take(packet(250, address("@", 2)), now: 600).packet == nil)
 }
 
+@Test("a packet that is remembered by another process before it is read is merged all the same")
+func rememberedMeanwhile() throws {
+    var builder = builder()
+    let ours = try #require(try builder.take([text("_iroh", "a")], now: 100).packet)
+    let theirs = packet(150, address("@", 1))
+    builder.remember(floor: 150, packet: theirs)
+    let merged = try builder.take(theirs, now: 200)
+    #expect(merged.packet?.records == [address("@", 1), text("_iroh", "a")])
+    #expect(merged.notices == [.overwritten])
+    // The receipt of what was overtaken comes later.
+    #expect(try builder.take(theirs, missingIn: ours.timestamp, now: 200).packet == nil)
+
+    var started = PacketBuilder(key: key, ownSets: [own], defaults: [text("_iroh", "static")])
+    started.remember(floor: 150, packet: theirs)
+    #expect(try started.take(theirs, now: 200).packet?.records == [address("@", 1), text("_iroh", "static")])
+}
+
 @Test("a packet says which one it was built on")
 func previous() throws {
     var builder = builder()
