@@ -165,7 +165,7 @@ _pkarr-publish() {
     local -a repeating_flags=()
     local -a non_repeating_flags=(--no-relays --no-dht --overwrite --verbose -v --version -h --help)
     local -a repeating_options=(--relay --bootstrap)
-    local -a non_repeating_options=(--state --refresh --rate --jobs --retries --resume --log-format)
+    local -a non_repeating_options=(--state --refresh --rate --jobs --retries --resume --conflicts --log-format)
     __pkarr-publish_offer_flags_options 0
 
     # Offer option value completions
@@ -192,6 +192,9 @@ _pkarr-publish() {
         return
         ;;
     '--resume')
+        return
+        ;;
+    '--conflicts')
         return
         ;;
     '--log-format')

@@ -20,7 +20,7 @@ function __pkarr-publish_parse_tokens -S
     set -l unparsed_tokens (__pkarr-publish_tokens -pc)
     switch $unparsed_tokens[1]
     case 'pkarr-publish'
-        __pkarr-publish_parse_subcommand 0 'relay=+' 'no-relays' 'bootstrap=+' 'no-dht' 'state=' 'refresh=' 'rate=' 'jobs=' 'retries=' 'resume=' 'overwrite' 'log-format=' 'v/verbose' 'version' 'h/help'
+        __pkarr-publish_parse_subcommand 0 'relay=+' 'no-relays' 'bootstrap=+' 'no-dht' 'state=' 'refresh=' 'rate=' 'jobs=' 'retries=' 'resume=' 'conflicts=' 'overwrite' 'log-format=' 'v/verbose' 'version' 'h/help'
         switch $unparsed_tokens[1]
         case 'help'
             __pkarr-publish_parse_subcommand -r 1 'version'
@@ -87,6 +87,7 @@ complete -c 'pkarr-publish' -n '__pkarr-publish_should_offer_completions_for_fla
 complete -c 'pkarr-publish' -n '__pkarr-publish_should_offer_completions_for_flags_or_options "pkarr-publish" jobs' -l 'jobs' -d 'Packets under way on the DHT at the same time, at most 64.' -rfka ''
 complete -c 'pkarr-publish' -n '__pkarr-publish_should_offer_completions_for_flags_or_options "pkarr-publish" retries' -l 'retries' -d 'Try a packet that reached nobody again so many times, waiting longer each time.' -rfka ''
 complete -c 'pkarr-publish' -n '__pkarr-publish_should_offer_completions_for_flags_or_options "pkarr-publish" resume' -l 'resume' -d 'Note in a file what is stored, and skip what it says was stored within the last hour.' -rfka ''
+complete -c 'pkarr-publish' -n '__pkarr-publish_should_offer_completions_for_flags_or_options "pkarr-publish" conflicts' -l 'conflicts' -d 'Write receipts that show packets of others to this file too, such as a named pipe to pkarr-build.' -rfka ''
 complete -c 'pkarr-publish' -n '__pkarr-publish_should_offer_completions_for_flags_or_options "pkarr-publish" overwrite' -l 'overwrite' -d 'Replace also packets of others that are not merged, whose records are then lost.'
 complete -c 'pkarr-publish' -n '__pkarr-publish_should_offer_completions_for_flags_or_options "pkarr-publish" log-format' -l 'log-format' -d 'How messages on standard error look.' -rfka 'text json'
 complete -c 'pkarr-publish' -n '__pkarr-publish_should_offer_completions_for_flags_or_options "pkarr-publish" v verbose' -l 'verbose' -s 'v' -d 'Say more on standard error.'

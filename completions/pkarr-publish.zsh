@@ -52,6 +52,7 @@ _pkarr-publish() {
         '--jobs[Packets under way on the DHT at the same time, at most 64.]:N:'
         '--retries[Try a packet that reached nobody again so many times, waiting longer each time.]:N:'
         '--resume[Note in a file what is stored, and skip what it says was stored within the last hour.]:FILE:'
+        '--conflicts[Write receipts that show packets of others to this file too, such as a named pipe to pkarr-build.]:FILE:'
         '--overwrite[Replace also packets of others that are not merged, whose records are then lost.]'
         '--log-format[How messages on standard error look.]:text|json:{__pkarr-publish_complete "${___log_format[@]}"}'
         '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'

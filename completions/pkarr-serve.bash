@@ -164,7 +164,7 @@ _pkarr-serve() {
 
     local -a repeating_flags=()
     local -a non_repeating_flags=(--verbose -v --version -h --help)
-    local -a repeating_options=(--dht-bind --bootstrap --dns --dns-suffix --dns-forward --dns-forward-for --exempt --behind-proxy)
+    local -a repeating_options=(--dht-bind --bootstrap --hand-out --dns --dns-suffix --dns-forward --dns-forward-for --exempt --behind-proxy)
     local -a non_repeating_options=(--http --limit-dns --limit-requests --limit-lookups --limit-queries --store --store-size --log-format)
     __pkarr-serve_offer_flags_options 0
 
@@ -177,6 +177,9 @@ _pkarr-serve() {
         return
         ;;
     '--bootstrap')
+        return
+        ;;
+    '--hand-out')
         return
         ;;
     '--dns')

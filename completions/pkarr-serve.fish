@@ -20,7 +20,7 @@ function __pkarr-serve_parse_tokens -S
     set -l unparsed_tokens (__pkarr-serve_tokens -pc)
     switch $unparsed_tokens[1]
     case 'pkarr-serve'
-        __pkarr-serve_parse_subcommand 0 'dht-bind=+' 'http=' 'bootstrap=+' 'dns=+' 'dns-suffix=+' 'dns-forward=+' 'dns-forward-for=+' 'limit-dns=' 'limit-requests=' 'limit-lookups=' 'limit-queries=' 'exempt=+' 'behind-proxy=+' 'store=' 'store-size=' 'log-format=' 'v/verbose' 'version' 'h/help'
+        __pkarr-serve_parse_subcommand 0 'dht-bind=+' 'http=' 'bootstrap=+' 'hand-out=+' 'dns=+' 'dns-suffix=+' 'dns-forward=+' 'dns-forward-for=+' 'limit-dns=' 'limit-requests=' 'limit-lookups=' 'limit-queries=' 'exempt=+' 'behind-proxy=+' 'store=' 'store-size=' 'log-format=' 'v/verbose' 'version' 'h/help'
         switch $unparsed_tokens[1]
         case 'help'
             __pkarr-serve_parse_subcommand -r 1 'version'
@@ -80,6 +80,7 @@ complete -c 'pkarr-serve' -f
 complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve"' -l 'dht-bind' -d 'Where the DHT node listens (UDP); may be given once for IPv4 and once for IPv6 (default: port 6881 of both).' -rfka ''
 complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve" http' -l 'http' -d 'Where the relay listens (TCP, plain HTTP).' -rfka ''
 complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve"' -l 'bootstrap' -d 'A node of the network to join (repeatable; default: PKARR_BOOTSTRAP, else none).' -rfka ''
+complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve"' -l 'hand-out' -d 'Write packets of this key that are put here as packet lines, and publish them nowhere (repeatable).' -rfka ''
 complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve"' -l 'dns' -d 'Where to answer DNS questions for names under keys (UDP and TCP; repeatable; default: nowhere).' -rfka ''
 complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve"' -l 'dns-suffix' -d 'A domain in which keys are found, too, as KEY.NAME (repeatable; default: key).' -rfka ''
 complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve"' -l 'dns-forward' -d 'A DNS server for all other questions (repeatable; default: they are refused).' -rfka ''

@@ -45,6 +45,7 @@ _pkarr-serve() {
         '*--dht-bind[Where the DHT node listens (UDP); may be given once for IPv4 and once for IPv6 (default\: port 6881 of both).]:ADDR\:PORT:'
         '--http[Where the relay listens (TCP, plain HTTP).]:ADDR\:PORT:'
         '*--bootstrap[A node of the network to join (repeatable; default\: PKARR_BOOTSTRAP, else none).]:HOST\:PORT:'
+        '*--hand-out[Write packets of this key that are put here as packet lines, and publish them nowhere (repeatable).]:KEY:'
         '*--dns[Where to answer DNS questions for names under keys (UDP and TCP; repeatable; default\: nowhere).]:ADDR\:PORT:'
         '*--dns-suffix[A domain in which keys are found, too, as KEY.NAME (repeatable; default\: key).]:NAME:'
         '*--dns-forward[A DNS server for all other questions (repeatable; default\: they are refused).]:ADDR\:PORT:'

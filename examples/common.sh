@@ -114,6 +114,11 @@ network_options() {
     for value in $bootstraps; do printf '%s\n' --bootstrap "$value"; done
 }
 
+# Prints where pkarr-serve enters the DHT when nothing is configured, one a line; nothing when PKARR_BOOTSTRAP says it.
+default_bootstraps() {
+    [ -n "${PKARR_BOOTSTRAP+set}" ] || printf '%s\n' router.bittorrent.com:6881 dht.libtorrent.org:25401 relay.pkarr.org:6881
+}
+
 # Stages: commands that run side by side. Each holds the writing end of a pipe of its own, which closes with the process however that
 # ends; somebody reads the other end and tells. So nothing is polled, and the process id is the command's own.
 

@@ -107,6 +107,9 @@ public final class DHTNode {
         begin(.put(completion: completion)) { $0.put(item, onto: basis, now: .now) }
     }
 
+    /// Told of each item that somebody has given to store, to a node that is the only one, see ``Mainline/MainlineNode/Mode``.
+    public var onGiven: ((MutableItem) -> Void)?
+
     /// Ends an operation. Its callbacks are not called any more.
     public func cancel(_ operation: Operation) {
         guard let ended = running.removeValue(forKey: operation.number) else { return }
@@ -155,6 +158,7 @@ public final class DHTNode {
             if let number = owners[index][id], case .get(let onItem, _) = running[number]?.waiter { onItem(item, contact) }
         case .lookupFinished(let id, let outcome): end(id, of: index) { $0.lookups.append(outcome) }
         case .putFinished(let id, let outcome): end(id, of: index) { $0.puts.append(outcome) }
+        case .given(let item): onGiven?(item)
         }
     }
 

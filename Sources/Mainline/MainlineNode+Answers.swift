@@ -17,12 +17,13 @@ extension MainlineNode {
             refusedQueries += 1
             return
         }
-        if !message.isReadOnly { meet(asker, now: now) }
+        if !message.isReadOnly, !isSole { meet(asker, now: now) }
         var response = KRPCResponse(id: id)
         switch query {
         case .ping: break
         case .findNode(let target), .other(let target?): name(message.want, near: target, in: &response, for: asker)
         case .get(let target, let floor):
+            if postpone(Enquiry(asker: asker, message: message, floor: floor), for: target, now: now) { return }
             fill(&response, with: target, moreRecentThan: floor, for: asker, now: now)
             name(message.want, near: target, in: &response, for: asker)
         case .put(let token, let put):
@@ -30,10 +31,19 @@ extension MainlineNode {
                 return refuse(KRPCError(code: KRPCError.protocolCode, text: "invalid token"), message, to: asker)
             }
             if let error = store.store(put, now: now) { return refuse(error, message, to: asker) }
+            if isSole, case .mutable(let item, _) = put { emit(.given(item)) }
         case .other(nil): return refuse(KRPCError(code: KRPCError.methodUnknownCode, text: "unknown method"), message, to: asker)
         case .invalid(let error): return refuse(error, message, to: asker)
         }
         reply(.response(response), message, to: asker)
+    }
+
+    /// Answers a get with what is here.
+    func answerFromStore(_ enquiry: Enquiry, _ target: NodeID, now: Instant) {
+        var response = KRPCResponse(id: id)
+        fill(&response, with: target, moreRecentThan: enquiry.floor, for: enquiry.asker, now: now)
+        name(enquiry.message.want, near: target, in: &response, for: enquiry.asker)
+        reply(.response(response), enquiry.message, to: enquiry.asker)
     }
 
     private func fill(_ response: inout KRPCResponse, with target: NodeID, moreRecentThan floor: Int64?, for asker: Contact, now: Instant) {
@@ -68,7 +78,7 @@ extension MainlineNode {
 
     /// Everybody but the asker himself, who knows where he is.
     private func closest(to target: NodeID, for asker: Contact, _ count: Int) -> [Contact] {
-        Array(table.closest(to: target, count: count + 1).filter { $0.address != asker.address }.prefix(count))
+        isSole ? [] : Array(table.closest(to: target, count: count + 1).filter { $0.address != asker.address }.prefix(count))
     }
 
     private func refuse(_ error: KRPCError, _ message: KRPCMessage, to asker: Contact) { reply(.error(error), message, to: asker) }

@@ -57,8 +57,8 @@ extension MainlineNode {
             Transaction(destination: destination, purpose: purpose, place: place, isRetry: isRetry, sentAt: now))
         var asker = id
         // libtorrent remembers whoever puts, read-only or not, and later waits for it in vain; it never remembers its own id.
-        if mode == .client, case .put = query, let receiver = destination.id { asker = receiver }
-        var message = KRPCMessage(transaction: transaction, isReadOnly: mode == .client, body: .query(id: asker, query))
+        if mode != .server, case .put = query, let receiver = destination.id { asker = receiver }
+        var message = KRPCMessage(transaction: transaction, isReadOnly: mode != .server, body: .query(id: asker, query))
         if let sibling, sibling.wantsRumours { message.want = [.v4, .v6] }
         send(message, to: destination.address)
     }
@@ -152,7 +152,7 @@ extension MainlineNode {
             finishPutIfDone(id)
         } else {
             operations[id] = nil
-            report(id, operation, operation.outcome.ending)
+            if !endFetch(id, operation, now: now) { report(id, operation, operation.outcome.ending) }
         }
         noteSize(operation, id, ending, now: now)
         beginWaiting(now: now)

@@ -8,10 +8,13 @@ import RateLimits
 /// says when to call ``advance(to:)`` if nothing else happens. As a client it asks and never answers; as a server it also answers
 /// and keeps items for others.
 public final class MainlineNode {
-    public enum Mode: Sendable {
+    public enum Mode: Equatable, Sendable {
         /// Read-only (BEP 43): asks, answers nobody, is remembered by nobody.
         case client
         case server
+        /// Asks as a client does, and answers as the only node there is: it names no others, and tells of each item that it is given to
+        /// store. What it is asked for it looks up, except for these targets.
+        case sole(handingOut: Set<NodeID>)
     }
 
     public struct Datagram: Sendable {
@@ -29,6 +32,8 @@ public final class MainlineNode {
         case item(OperationID, MutableItem, from: Contact)
         case lookupFinished(OperationID, LookupOutcome)
         case putFinished(OperationID, PutOutcome)
+        /// Somebody has given an item to store, to a node that is the only one.
+        case given(MutableItem)
     }
 
     /// Datagrams larger than this are not KRPC: the largest item with twenty contacts makes 1.8 kB, and the mainline library reads
@@ -81,6 +86,8 @@ public final class MainlineNode {
     /// Queries that the limiter has refused.
     public internal(set) var refusedQueries: UInt64 = 0
     var maintenance: Maintenance
+    /// Look-ups for those who ask a node that is the only one.
+    var fetches: [NodeID: (operation: OperationID, deadline: Instant, enquiries: [Enquiry])] = [:]
     private var datagrams: [Datagram] = []
     private var events: [Event] = []
 
@@ -166,7 +173,7 @@ public final class MainlineNode {
         else { return }
         switch message.body {
         case .query(let id, let query):
-            if mode == .server { answer(query, message, from: Contact(id: id, address: source), now: now) }
+            if mode != .client { answer(query, message, from: Contact(id: id, address: source), now: now) }
         case .response(let response): take(response, message, from: source, now: now)
         case .error(let error): take(error, message, from: source, now: now)
         }
@@ -179,6 +186,7 @@ public final class MainlineNode {
             finishLookup(id, .limited, now: now)
         }
         if mode == .server { maintain(now: now) }
+        answerTheImpatient(now: now)
     }
 
     /// When ``advance(to:)`` has something to do next.
@@ -186,6 +194,7 @@ public final class MainlineNode {
         var deadlines = operations.values.filter(\.isLookingUp).map { $0.startedAt + MainlineNode.longestLookup }
         if let next = transactions.nextDeadline { deadlines.append(next) }
         if mode == .server { deadlines.append(maintenance.nextDeadline) }
+        deadlines += fetches.values.filter { !$0.enquiries.isEmpty }.map(\.deadline)
         return deadlines.min()
     }
 

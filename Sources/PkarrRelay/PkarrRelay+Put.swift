@@ -21,6 +21,11 @@ extension PkarrRelay {
         if let expected, cached.map({ $0.timestamp != expected && $0 != packet }) ?? (expected == .max) {
             return exchange.refuse(412, "the packet known is not the one that If-Match names")
         }
+        if let handOut, handOut.keys.contains(key) {
+            guard handOut.take(packet) else { return exchange.refuse(409, "a more recent packet is known") }
+            // One has it.
+            return exchange.answer(HTTPAnswer(status: 204, headers: [("Pkarr-Dht-Stored-Nodes", "1")]))
+        }
         guard mayLookUp(exchange, client) else { return }
         if let underWay = puts[key] {
             guard underWay.packet == packet else { return exchange.refuse(409, "another packet of this key is being put") }

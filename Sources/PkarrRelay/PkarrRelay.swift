@@ -26,6 +26,8 @@ public final class PkarrRelay {
     var lookups: [Question: Inquiry] = [:]
     var visitors: Visitors
     var counters = RelayCounters()
+    /// Who gets the packets of some keys in place of the network.
+    public var handOut: HandOut?
     /// Adds figures of others to the relay's own.
     public var moreMetrics: ((inout Metrics) -> Void)?
     /// Told once that a proxy has forwarded a request which nobody has told us to trust.

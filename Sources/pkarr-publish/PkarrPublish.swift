@@ -40,6 +40,10 @@ struct PkarrPublish: ToolkitCommand {
     @Option(help: ArgumentHelp("Note in a file what is stored, and skip what it says was stored within the last hour.", valueName: "FILE"))
     var resume: String?
 
+    @Option(help: ArgumentHelp(
+        "Write receipts that show packets of others to this file too, such as a named pipe to pkarr-build.", valueName: "FILE"))
+    var conflicts: String?
+
     @Flag(help: "Replace also packets of others that are not merged, whose records are then lost.")
     var overwrite = false
 
@@ -62,10 +66,11 @@ struct PkarrPublish: ToolkitCommand {
         defer { sources.dht?.close() }
         let publisher = Publisher(sources, on: loop, jobs: jobs)
         let policy = PublicationQueue.Policy(pace: rate.quota, retries: retries, refresh: refresh?.duration)
+        let conflicts = try conflicts.map { try ConflictFile($0) }
         let memory = try self.sources.memory.open().map { PublicationMemory($0, on: loop) }
         memory?.onWait = { log.notice("\($0); waiting for it") }
         return try PublishLoop(
-            on: loop, publisher, policy, memory: memory, journal: journal, overwrites: overwrite, log: log
+            on: loop, publisher, policy, memory: memory, journal: journal, conflicts: conflicts, overwrites: overwrite, log: log
         ).run()
     }
 

@@ -11,6 +11,7 @@ final class PublishLoop {
     private let loop: EventLoop
     private let policy: PublicationQueue.Policy
     private let journal: PublicationJournal?
+    private let conflicts: ConflictFile?
     private let overwrites: Bool
     private let report: PublishReport
     private var queue: PublicationQueue!
@@ -20,11 +21,12 @@ final class PublishLoop {
 
     init(
         on loop: EventLoop, _ publisher: Publisher, _ policy: PublicationQueue.Policy, memory: PublicationMemory?,
-        journal: PublicationJournal?, overwrites: Bool, log: Log
+        journal: PublicationJournal?, conflicts: ConflictFile?, overwrites: Bool, log: Log
     ) {
         self.loop = loop
         self.policy = policy
         self.journal = journal
+        self.conflicts = conflicts
         self.overwrites = overwrites
         report = PublishReport(on: loop, isEndless: policy.refresh != nil, log: log)
         queue = PublicationQueue(
@@ -72,6 +74,7 @@ final class PublishLoop {
         guard failure == nil else { return }
         do {
             try report.write(receipt)
+            try conflicts?.note(receipt)
             if receipt.standing == .stored { try note(receipt.packet) }
         } catch { end(error) }
     }

@@ -1,10 +1,13 @@
 import ArgumentParser
+import Crypto
 import Discovery
 import DiscoveryOptions
 import EventLoop
 import Glibc
 import HTTPServer
 import JSON
+import Mainline
+import Pkarr
 import PkarrRelay
 import Platform
 import Toolkit
@@ -37,6 +40,10 @@ struct PkarrServe: ToolkitCommand {
         "A node of the network to join (repeatable; default: PKARR_BOOTSTRAP, else none).", valueName: "HOST:PORT"))
     var bootstraps: [DHTNode.Bootstrap] = []
 
+    @Option(name: .customLong("hand-out"), help: ArgumentHelp(
+        "Write packets of this key that are put here as packet lines, and publish them nowhere (repeatable).", valueName: "KEY"))
+    var handedOut: [PublicKey] = []
+
     @OptionGroup(title: "DNS") var dns: DNSOptions
 
     @OptionGroup(title: "Limits") var limits: LimitOptions
@@ -53,6 +60,7 @@ struct PkarrServe: ToolkitCommand {
 
     func execute(log: Log) throws -> ExitStatus {
         let loop = EventLoop()
+        var failure: (any Error)?
         let bootstraps = try chosen(bootstraps, "PKARR_BOOTSTRAP", "HOST:PORT", default: []) { DHTNode.Bootstrap($0) }
         let files = try store.open(log: log)
         let node = try openNode(on: loop, bootstraps, log)
@@ -77,19 +85,26 @@ struct PkarrServe: ToolkitCommand {
             if let door { metrics.add(of: door) }
             metrics.addProcess()
         }
+        let output = handedOut.isEmpty ? nil : OutputWatcher(on: loop, alsoSockets: true) { loop.stop() }
+        if !handedOut.isEmpty { try handOut(from: relay, node) { failure = $0; loop.stop() } }
         let service = Service(on: loop)
         var addresses = JSONObject(members: [
             ("dht", .string("\(node.localAddresses[0])")), ("http", .string("http://\(server.address)")),
             ("dht_addresses", .array(node.localAddresses.map { .string("\($0)") })),
         ])
         if let door { addresses["dns"] = .array(door.addresses.map { .string("\($0)") }) }
-        try StandardOutput.write(.object(addresses))
+        if handedOut.isEmpty {
+            try StandardOutput.write(.object(addresses))
+        } else {
+            log.notice("ready: \(JSONValue.object(addresses).text)")
+        }
         ServiceManager.tellReady()
-        service.run()
+        _ = withExtendedLifetime(output) { service.run() }
         ServiceManager.tellStopping()
         door?.close()
         server.close()
         node.close()
+        if let failure { throw failure }
         return .done
     }
 
@@ -98,7 +113,7 @@ struct PkarrServe: ToolkitCommand {
         let memory = store.store.map { NodeFiles(in: $0) { log.warning($0) } }
         let wanted = dhtBind.isEmpty ? [SocketAddress("0.0.0.0:6881")!, SocketAddress("[::]:6881")!] : dhtBind
         do throws(DHTNode.BindError) {
-            return try DHTNode(on: loop, bind: wanted, bootstrap: bootstraps, mode: .server, memory: memory)
+            return try DHTNode(on: loop, bind: wanted, bootstrap: bootstraps, mode: mode, memory: memory)
         } catch {
             guard dhtBind.isEmpty, error.address.ip.isV6, [EAFNOSUPPORT, EADDRNOTAVAIL].contains(error.error.code) else {
                 throw CommandError(.configuration, "--dht-bind \(error.address): \(error.error.reason)")
@@ -106,8 +121,24 @@ struct PkarrServe: ToolkitCommand {
         }
         log.debug("this machine has no IPv6: the DHT node is one of the IPv4 network only")
         do throws(DHTNode.BindError) {
-            return try DHTNode(on: loop, bind: [wanted[0]], bootstrap: bootstraps, mode: .server, memory: memory)
+            return try DHTNode(on: loop, bind: [wanted[0]], bootstrap: bootstraps, mode: mode, memory: memory)
         } catch { throw CommandError(.configuration, "--dht-bind \(error.address): \(error.error.reason)") }
+    }
+
+    private var mode: MainlineNode.Mode {
+        handedOut.isEmpty ? .server : .sole(handingOut: Set(handedOut.map { MutableItem.target(of: $0) }))
+    }
+
+    /// Whoever puts a packet of the keys, over HTTP or to the node, gives it to the reader of standard output; all others go on to the DHT.
+    private func handOut(from relay: PkarrRelay, _ node: DHTNode, onFailure: @escaping (any Error) -> Void) throws {
+        let handOut = HandOut(Set(handedOut)) { packet in
+            do { try StandardOutput.write(.object(packet.json)) } catch { onFailure(error) }
+        }
+        relay.handOut = handOut
+        node.onGiven = { [unowned node] item in
+            guard handOut.keys.contains(item.key) else { return _ = node.put(item) { _ in } }
+            if let packet = try? SignedPacket(item) { handOut.take(packet) }
+        }
     }
 
     private func bind<Bound>(_ option: String, _ address: SocketAddress, _ body: () throws(SystemError) -> Bound) throws(CommandError) -> Bound {

@@ -218,7 +218,7 @@ def test_a_gateway_whose_receipts_nobody_reads_ends(gateway, tmp_path):
     one.next()
     one.process.stdout.close()
     assert one.process.wait(PATIENCE) == 75
-    assert "receipts ended" in (tmp_path / "gateway.log").read_text()
+    assert "pkarr-publish ended" in (tmp_path / "gateway.log").read_text()
 
 
 def test_what_others_have_published_is_kept(gateway, key, network, others, tmp_path):

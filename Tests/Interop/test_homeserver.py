@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -164,3 +165,26 @@ def test_packets_of_users_and_the_name_that_they_use_are_never_touched(homeserve
     # Of the record nothing but its place has changed.
     assert alias(key, user.name)[12:] in base64.b64decode(merged["payload"])
     assert published(run, environment, user.name)["payload"] == packet["payload"]
+
+
+def test_with_the_gateway_as_its_only_relay_and_node_nobody_else_publishes(start, gateway, run, environment, key, tmp_path):
+    both = gateway("handout=127.0.0.1:0", "watch=1s", "refresh=1s")
+    both.next()
+    log = (tmp_path / "gateway.log").read_text()
+    addresses = json.loads(re.search(r"pkarr-serve: ready: (.*)", log)[1])
+
+    def homeserver():
+        return start(sys.executable, ROOT / "Tests" / "homeserver.py", "--key", tmp_path / "secret", "--bootstrap", addresses["dht"],
+                     "--relay", addresses["http"])
+
+    for _ in range(2):
+        one = homeserver()
+        started = one.next()
+        assert (started["ok"], started["asked"], started["stored"], started["relays"]) == (True, 1, 1, [204])
+        packet, _ = wait_for_both(both, run, environment, key, started["timestamp"])
+        one.process.stdin.write(b"put\n")
+        one.process.stdin.flush()
+        # The old bytes are taken as ever, and change nothing.
+        assert one.next()["relays"] == [204]
+        assert published(run, environment, key)["timestamp"] >= packet["timestamp"]
+        one.stop()
