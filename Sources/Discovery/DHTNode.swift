@@ -192,6 +192,8 @@ public final class DHTNode {
         for socket in sockets { socket.node.limiter = limiter }
     }
 
+    /// Queries that were sent.
+    public var sentQueries: UInt64 { sockets.reduce(0) { $0 + $1.node.sentQueries } }
     /// Queries that the limiter has refused.
     public var refusedQueries: UInt64 { sockets.reduce(0) { $0 + $1.node.refusedQueries } }
     /// Nodes in the routing tables.

@@ -60,6 +60,7 @@ extension MainlineNode {
         if mode != .server, case .put = query, let receiver = destination.id { asker = receiver }
         var message = KRPCMessage(transaction: transaction, isReadOnly: mode != .server, body: .query(id: asker, query))
         if let sibling, sibling.wantsRumours { message.want = [.v4, .v6] }
+        sentQueries += 1
         send(message, to: destination.address)
     }
 

@@ -83,6 +83,8 @@ public final class MainlineNode {
     var idAddress: IPAddress?
     /// Whose queries are answered, in server mode.
     public var limiter = AddressLimiter(MainlineNode.queryQuota, exempt: AddressRange.localNetworks)
+    /// Queries that were sent.
+    public internal(set) var sentQueries: UInt64 = 0
     /// Queries that the limiter has refused.
     public internal(set) var refusedQueries: UInt64 = 0
     var maintenance: Maintenance

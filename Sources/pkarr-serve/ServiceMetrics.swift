@@ -15,6 +15,7 @@ extension Metrics {
         add("dht_nodes", .gauge, "Nodes in the DHT node's routing table.", node.knownNodes)
         add("dht_items", .gauge, "Items that the DHT node has in memory for others.", node.storedItems)
         add("dht_item_bytes", .gauge, "Memory that these items take, about.", node.storedBytes)
+        add("dht_queries_sent_total", .counter, "DHT queries sent.", node.sentQueries)
         add("dht_queries_refused_total", .counter, "DHT queries not answered because their address asked too often.", node.refusedQueries)
     }
 

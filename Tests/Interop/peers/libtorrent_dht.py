@@ -8,6 +8,8 @@ standard output, until end of input:
 
     {"get": KEY_HEX, "node": 3}                   -> {"seq", "value", "signature", "first_ms", "ms"}, or {"seq": null}
     {"newcomer": KEY_HEX, "node": 3}              -> the same, asked by a new read-only node that knows only that one
+    {"client": KEY_HEX, "node": 3}                -> the same and "sent", by one read-only node that stays and has begun at that one
+    {"kill": [4, 5]}                              -> {}: these nodes are gone for good, and their ports silent
     {"put": SEED_HEX, "value": HEX, "node": 0}    -> {"stored", "seq"}: libtorrent signs with the sequence it has seen plus one
 
 With --bootstrap the nodes join a network that is there already.
@@ -15,6 +17,7 @@ With --bootstrap the nodes join a network that is there already.
 import argparse
 import hashlib
 import json
+import socket
 import sys
 import time
 
@@ -102,6 +105,27 @@ class Node:
                 return answer | {"ms": (time.perf_counter() - start) * 1000}
         return {"seq": None}
 
+    def sent(self):
+        """Messages that the session has sent."""
+        self.session.post_session_stats()
+        for alert in self.alerts():
+            if isinstance(alert, lt.session_stats_alert):
+                return alert.values["dht.dht_messages_out"]
+
+    def kill(self):
+        """Ends the session and leaves a port that swallows what comes: a closed one would have the kernel tell that it is closed."""
+        self.session = None
+        self.silence = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        for _ in Node.until(self.take_port):
+            pass
+
+    def take_port(self):
+        try:
+            self.silence.bind(("127.0.0.1", self.port))
+            return True
+        except OSError:
+            return False
+
     def put(self, seed, value):
         self.session.pop_alerts()
         # libtorrent's secret key is the expanded one (RFC 8032, 5.1.5).
@@ -145,6 +169,7 @@ def main():
         next(Node.until(lambda: node.known() >= wanted, pause=0.1))
     print(json.dumps({"nodes": [f"{shown}:{node.port}" for node in nodes]}), flush=True)
 
+    client = None
     for line in sys.stdin:
         order = json.loads(line)
         node = nodes[order.get("node", 0)]
@@ -152,6 +177,18 @@ def main():
             answer = node.get(bytes.fromhex(order["get"]))
         elif "newcomer" in order:
             answer = Node(dht_read_only=True).enter((host, node.port), bytes.fromhex(order["newcomer"]))
+        elif "client" in order:
+            key = bytes.fromhex(order["client"])
+            if client is None:
+                client = Node(dht_read_only=True)
+                client.enter((host, node.port), key)
+            before = client.sent()
+            answer = client.get(key)
+            answer["sent"] = client.sent() - before
+        elif "kill" in order:
+            for index in order["kill"]:
+                nodes[index].kill()
+            answer = {}
         else:
             answer = node.put(bytes.fromhex(order["put"]), bytes.fromhex(order["value"]))
         print(json.dumps(answer), flush=True)
