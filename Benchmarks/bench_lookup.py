@@ -15,7 +15,7 @@ from bench_resolve import RECORDS, Entrance, Network, hexadecimal
 from harness import BIN, PATIENCE, Figure, median, output, secret_key, started
 
 NODES = 50
-KEYS = 12
+KEYS = 10
 DEAD = (0, 30, 60)
 
 
@@ -26,6 +26,8 @@ class Relay:
         self.connection = http.client.HTTPConnection(urlsplit(json.loads(process.first)["http"]).netloc, timeout=PATIENCE)
 
     def ask(self, path):
+        # While libtorrent waits for the dead, the server closes a connection on which nothing happens.
+        self.connection.close()
         self.connection.request("GET", path)
         answer = self.connection.getresponse()
         return answer.status, answer.read().decode("latin-1")
@@ -79,12 +81,13 @@ def scenario(results, dead):
         for turn, name in enumerate(keys):
             rows["serve"].append(relay.look_up(name))
             answer = network.order(client=hexadecimal(name), node=0)
-            rows["libtorrent"].append((answer.get("ms", PATIENCE * 1000), answer["sent"], answer["seq"] is not None))
+            rows["libtorrent"].append((answer.get("ms", PATIENCE * 1000), answer["sent"], answer["seq"] is not None, answer.get("first_ms")))
             took, found = newcomer(entrance, name, network.nodes[0])
             rows["resolve"].append((took, None, found))
             answer = network.order(newcomer=hexadecimal(name), node=0)
-            rows["libtorrent_newcomer"].append((answer.get("ms", PATIENCE * 1000), None, answer["seq"] is not None))
-            results.record(dead=dead, key=name, **{who: values[turn] for who, values in rows.items()})
+            rows["libtorrent_newcomer"].append((answer.get("ms", PATIENCE * 1000), None, answer["seq"] is not None, answer.get("first_ms")))
+            firsts = {"libtorrent_first_ms": rows["libtorrent"][-1][3], "libtorrent_newcomer_first_ms": rows["libtorrent_newcomer"][-1][3]}
+            results.record(dead=dead, **firsts, key=name, **{who: values[turn] for who, values in rows.items()})
     return rows
 
 

@@ -4,8 +4,8 @@ import Platform
 struct RoundTrips {
     /// What a query may take at most: the mainline library's time-out.
     static let longestPatience = Duration.seconds(2)
-    /// A busy node on a fast network still deserves this long.
-    private static let shortestPatience = Duration.milliseconds(250)
+    /// A busy node on a fast network still deserves this long. When all are busy, the first late answer says so, and all are waited for.
+    private static let shortestPatience = Duration.milliseconds(100)
     /// With fewer answers than this nothing is known.
     private static let samplesNeeded = 4
     /// As long as nothing is known. Most of the public network's nodes answer in this time (a quarter of a second is usual); whoever is
