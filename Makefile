@@ -38,7 +38,7 @@ dns_packages = bind9-dnsutils knot-dnsutils ldnsutils dnsmasq-base unbound iprou
 relay_packages = nginx-light openssl iproute2 systemd
 bench_packages = jq openssl haproxy ngtcp2-client ngtcp2-server nginx-light dnsperf
 
-.PHONY: build deps demo test-deps test lint unit commands interop soak fuzz debian13 debian13-packages bench completions install clean
+.PHONY: build deps demo test-deps test lint unit commands race interop soak fuzz debian13 debian13-packages bench completions install clean
 
 build: $(static)/libstdc++.a
 	$(SWIFT) build $(release)
@@ -69,6 +69,10 @@ unit:
 
 commands: build $(venv)/installed
 	$(pytest) Tests/Commands
+
+# Publishers of one key that race a thousand times, as processes. The suites do some rounds of it, and a simulation the thousand.
+race: build $(venv)/installed
+	RACE_ROUNDS=1000 PATIENCE=600 $(pytest) Tests/Commands/test_merging.py -k race
 
 interop: build $(venv)/installed
 	$(pytest) Tests/Interop
