@@ -5,7 +5,8 @@ import TestSupport
 
 /// A client's frame, masked with 1, 2, 3, 4.
 private func masked(_ first: UInt8, _ payload: [UInt8], mask: [UInt8] = [1, 2, 3, 4]) -> [UInt8] {
-    let length: [UInt8] = payload.count < 126 ? [0x80 | UInt8(payload.count)] : [0x80 | 126, UInt8(payload.count >> 8), UInt8(payload.count & 255)]
+    var length: [UInt8] = [0x80 | UInt8(min(payload.count, 126))]
+    if payload.count >= 126 { length += [UInt8(payload.count >> 8), UInt8(payload.count & 255)] }
     return [first] + length + mask + payload.enumerated().map { $1 ^ mask[$0 % 4] }
 }
 
