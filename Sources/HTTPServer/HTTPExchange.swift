@@ -72,8 +72,7 @@ public final class HTTPExchange {
 
 extension String {
     /// Header names don't differ by case, and are ASCII.
-    fileprivate func isSame(as name: String) -> Bool {
-        utf8.count == name.utf8.count
-            && zip(utf8, name.utf8).allSatisfy { $0 == $1 || ($0 | 0x20 == $1 | 0x20 && (0x61...0x7a).contains($0 | 0x20)) }
-    }
+    fileprivate func isSame(as name: String) -> Bool { utf8.elementsEqual(name.utf8) { lowercased($0) == lowercased($1) } }
 }
+
+private func lowercased(_ byte: UInt8) -> UInt8 { (0x41...0x5a).contains(byte) ? byte | 0x20 : byte }
