@@ -72,7 +72,7 @@ public final class HTTPExchange {
 
 extension String {
     /// Header names don't differ by case, and are ASCII.
-    fileprivate func isSame(as name: String) -> Bool { utf8.elementsEqual(name.utf8) { lowercased($0) == lowercased($1) } }
+    fileprivate func isSame(as name: String) -> Bool { utf8.elementsEqual(name.utf8) { folded($0) == folded($1) } }
 }
 
-private func lowercased(_ byte: UInt8) -> UInt8 { (0x41...0x5a).contains(byte) ? byte | 0x20 : byte }
+private func folded(_ byte: UInt8) -> UInt8 { (0x41...0x5a).contains(byte) ? byte | 0x20 : byte }
