@@ -44,8 +44,9 @@ private func run(rounds: Int, seed: UInt64, loss: Int, publishers: Int, startsAn
         let packet = stores.newest!
         let expected = Set(gateways.flatMap(\.records) + served)
         #expect(Set(packet.records) == expected, "round \(round), seed \(seed)")
-        #expect(server.failedStarts == 0, "round \(round), seed \(seed)")
-        if Set(packet.records) != expected || server.failedStarts > 0 { return }
+        // Who signs once may be faster with merging its packet than the homeserver is with putting it.
+        #expect(startsAnew || server.failedStarts == 0, "round \(round), seed \(seed)")
+        if Set(packet.records) != expected { return }
         if loss == 0 { #expect(stores.nodes.allSatisfy { $0.packet == packet }) }
     }
 }

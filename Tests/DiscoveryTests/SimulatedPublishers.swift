@@ -7,6 +7,8 @@ import Pkarr
 final class MergingPublisher: SimulatedStores.Actor {
     /// Rounds after which something is wrong.
     static let mostRounds = 200
+    /// Microseconds for which one that stays leaves a packet of others alone, as pkarr-build does.
+    static let settling: UInt64 = 20_000_000
 
     private enum Phase { case resolving, looking, putting, reading, puttingToRelay, done }
 
@@ -39,6 +41,7 @@ final class MergingPublisher: SimulatedStores.Actor {
     }
 
     var isDone: Bool { phase == .done }
+    var isBetween: Bool { todo.isEmpty }
 
     /// Begins to publish records; done when they are known to be published.
     func publish(_ records: [ResourceRecord]) {
@@ -79,7 +82,7 @@ final class MergingPublisher: SimulatedStores.Actor {
     private func finish() {
         switch phase {
         case .resolving:
-            guard build() else { return begin(.resolving) }
+            guard isSettled, build() else { return begin(.resolving) }
             course = PublicationCourse(
                 built.packet!, onto: PublicationBasis(previous: built.previous, known: Set(built.known)), usesDHT: true, hasRelays: true)
             outcome = PutOutcome(lookup: LookupOutcome(ending: .complete))
@@ -108,6 +111,11 @@ final class MergingPublisher: SimulatedStores.Actor {
             begin(.resolving)
         case .putOnDHT, .askRelays, .readRelays: fatalError("the DHT is there")
         }
+    }
+
+    private var isSettled: Bool {
+        guard !startsAnew, let found, built?.packet != found else { return true }
+        return found.timestamp + Self.settling <= stores.now
     }
 
     /// Returns false when nothing can be signed yet.
@@ -144,6 +152,7 @@ final class StockHomeserver: SimulatedStores.Actor {
     private var results: [PutOutcome.Result] = []
     private(set) var packet: SignedPacket?
     private(set) var isDone = true
+    var isBetween: Bool { todo.isEmpty }
     private(set) var failedStarts = 0
 
     init(_ stores: SimulatedStores, _ key: SecretKey) {

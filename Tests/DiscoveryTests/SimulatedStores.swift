@@ -65,14 +65,26 @@ final class SimulatedStores {
         while true {
             let busy = actors.filter { !$0.isDone }
             guard let one = busy.randomElement(using: &generator) else { return }
-            now += UInt64.random(in: 1_000...40_000, using: &generator)
-            one.step()
+            // Messages mix; or one comes to the end of what it is doing, and the others find it between looking and putting; or it is so
+            // fast that it is done while they stand there.
+            switch Int.random(in: 0..<3, using: &generator) {
+            case 0: advance(one)
+            case 1: repeat { advance(one) } while !one.isBetween && !one.isDone
+            default: for _ in 0..<120 where !one.isDone { advance(one) }
+            }
         }
+    }
+
+    private func advance(_ actor: any Actor) {
+        now += UInt64.random(in: 1_000...10_000, using: &generator)
+        actor.step()
     }
 
     /// Somebody who does one thing at a time.
     protocol Actor: AnyObject {
         var isDone: Bool { get }
+        /// Whether all nodes have been asked, and what comes next has not begun.
+        var isBetween: Bool { get }
         func step()
     }
 }
