@@ -4,10 +4,16 @@ import Crypto
 extension ItemStore.Item {
     var archived: [UInt8] {
         switch self {
-        case .immutable(let value): [0] + value
+        case .immutable(let value): return [0] + value
         case .mutable(let item):
-            [1] + item.key.bytes + (0..<8).map { UInt8(truncatingIfNeeded: item.sequence >> (56 - 8 * $0)) } + item.signature
-                + [UInt8(item.salt.count)] + item.salt + item.encodedValue
+            var bytes: [UInt8] = [1]
+            bytes += item.key.bytes
+            bytes += (0..<8).map { (place: Int) -> UInt8 in UInt8(truncatingIfNeeded: item.sequence >> Int64(56 - 8 * place)) }
+            bytes += item.signature
+            bytes.append(UInt8(item.salt.count))
+            bytes += item.salt
+            bytes += item.encodedValue
+            return bytes
         }
     }
 
