@@ -2,6 +2,9 @@ import Platform
 
 /// One iterative look-up: asks the closest nodes it knows for closer ones until the closest have answered or are dead.
 ///
+/// One for reading ends with the ``sufficient`` closest when most of them agree, which is where libtorrent stores and ends; a put, and a
+/// reader who finds them at odds, go on to the ``width`` closest.
+///
 /// All fresh nodes among the ``width`` closest are asked at once, as the mainline library does, unless the network is so fast that
 /// answers come before the last query is out. A node that takes longer than nodes
 /// of this network usually do no longer holds the others up (``stalled(_:)``), so a dead node costs a few round trips, not a
@@ -28,6 +31,8 @@ struct Lookup {
     /// How far around the target nodes matter, see ``NetworkSize``.
     struct Reach {
         var distance: NodeID.Distance
+        /// The ``sufficient``-th closest is nearer than this by chance once in two hundred times.
+        var crowded: NodeID.Distance
         /// Parts of the Internet, see ``Platform/IPAddress/network``.
         var networks: Int
     }
@@ -74,6 +79,8 @@ struct Lookup {
     private(set) var queries = 0
     /// Nil as long as the size of the network is not known: then the closest ``width`` are all that matter.
     var reach: Reach?
+    /// Whether only the closest ``sufficient`` have to answer, for the time being.
+    private(set) var isNarrow = false
 
     /// - Parameters:
     ///   - contacts: Nodes that have answered before.
@@ -83,6 +90,12 @@ struct Lookup {
         reserve = addresses
         add(contacts[...])
     }
+
+    /// Begins with the closest ``sufficient``, see ``Operation/closestAgree``.
+    mutating func narrow() { isNarrow = true }
+
+    /// Goes as far as a put does.
+    mutating func widen() { isNarrow = false }
 
     mutating func add(bootstraps addresses: [SocketAddress]) { reserve += addresses }
 
@@ -154,7 +167,7 @@ struct Lookup {
         let window = window
         guard window.allSatisfy({ candidates[$0].state == .answered }) else { return false }
         // Once enough nodes have answered, a dead bootstrap node is no reason to wait.
-        if window.count >= Lookup.width { return true }
+        if window.count >= need { return true }
         return !bootstraps.values.contains { pending.contains($0.state) } && (responders > 0 || !candidates.contains { pending.contains($0.state) })
     }
 
@@ -211,12 +224,21 @@ struct Lookup {
         return !candidate.rank.isInvalid && candidate.rank.distance < reach.distance
     }
 
+    /// Whether those that have answered are nearer to the target than they can be by chance.
+    var isCrowded: Bool {
+        guard let reach, let last = closestResponders.prefix(Lookup.sufficient).last else { return false }
+        return !last.rank.isInvalid && last.rank.distance < reach.crowded
+    }
+
+    /// How many of the closest have to answer.
+    private var need: Int { isNarrow ? Lookup.sufficient : Lookup.width }
+
     /// The candidates that matter and are alive as far as is known.
     private var window: [Int] {
         var window: [Int] = []
         window.reserveCapacity(Lookup.width)
         for index in candidates.indices where candidates[index].state != .dead && candidates[index].state != .stalled {
-            if window.count >= Lookup.width, window.count >= Lookup.mostNodes || !isWithinReach(candidates[index]) { break }
+            if window.count >= need, isNarrow || window.count >= Lookup.mostNodes || !isWithinReach(candidates[index]) { break }
             window.append(index)
         }
         return window

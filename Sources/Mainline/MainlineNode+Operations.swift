@@ -10,6 +10,7 @@ extension MainlineNode {
         if contacts.count < Lookup.width { contacts += rumours }
         operation.lookup = Lookup(target: operation.lookup.target, knowing: contacts, bootstraps: bootstraps)
         operation.lookup.reach = size.reach(at: operation.lookup.target)
+        if case .get = operation.kind, !operation.awaitsAll { operation.lookup.narrow() }
         operations[id] = operation
         takeFromOwnStore(id, now: now)
         proceed(id, now: now)
@@ -28,6 +29,14 @@ extension MainlineNode {
     /// Asks whom it is time to ask, and ends the look-up when nothing more is to come.
     func proceed(_ id: OperationID, now: Instant) {
         ask(for: id, now: now)
+        if let operation = operations[id], operation.lookup.isNarrow, operation.lookup.isFinished {
+            // What they hold is known once it has been checked.
+            if unchecked.contains(where: { $0.operation == id }) { return }
+            if !operation.closestAgree {
+                operations[id]!.lookup.widen()
+                ask(for: id, now: now)
+            }
+        }
         guard let operation = operations[id], operation.isLookingUp else { return }
         for destination in operations[id]!.lookup.takeRetries() {
             let place = operations[id]!.place(of: destination, isRetry: true)

@@ -12,6 +12,9 @@ struct NetworkSize {
     /// Closer together than this they tell nothing: in a small network a look-up hears of everybody.
     private static let nodesNeeded = Lookup.width
 
+    /// Where so many nodes are to be expected, ``Lookup/sufficient`` are found once in two hundred times (Poisson).
+    private static let crowd = 2.5
+
     private struct Sample {
         var target: NodeID
         var nodes: Double
@@ -44,7 +47,9 @@ struct NetworkSize {
         let others = samples.filter { $0.target != target }
         guard let nodes = median(of: others) ?? remembered else { return nil }
         let networks = others.isEmpty ? 1 : others.reduce(0) { $0 + $1.networks } / others.count
-        return Lookup.Reach(distance: NodeID.Distance(fraction: Double(Lookup.width) / nodes), networks: networks)
+        return Lookup.Reach(
+            distance: NodeID.Distance(fraction: Double(Lookup.width) / nodes), crowded: NodeID.Distance(fraction: Self.crowd / nodes),
+            networks: networks)
     }
 
     private func median(of samples: [Sample]) -> Double? {

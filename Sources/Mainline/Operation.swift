@@ -53,6 +53,14 @@ struct Operation {
         }
     }
 
+    /// Whether a look-up that is over with the closest few may end there: most of them hold the newest item, and nobody has crowded around
+    /// them. What is missing at such nodes is missing everywhere, since whoever puts an item puts it at them first.
+    var closestAgree: Bool {
+        guard let newest, !lookup.isCrowded else { return false }
+        let holders = Set(outcome.nodes.lazy.filter { $0.finding == .holding(.item(newest)) }.map(\.address))
+        return lookup.closestResponders.prefix(Lookup.sufficient).count { holders.contains($0.contact.address) } * 2 > Lookup.sufficient
+    }
+
     /// Nothing more is to come that is waited for.
     var isFinished: Bool { lookup.isFinished && !(awaitsAll && outcome.nodes.contains { $0.finding == .notAwaited }) }
 

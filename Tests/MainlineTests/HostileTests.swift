@@ -81,7 +81,7 @@ func inventedNodes() throws {
     network.addNode(101, mode: .client, bootstrap: (50..<55).map(SimulatedNetwork.place) + [SimulatedNetwork.place(0)])
     let got = network.get(key.publicKey, at: 101)
     let outcome = try #require(got.outcome)
-    #expect(Set(got.items) == [item] && outcome.values >= 15)
+    #expect(Set(got.items) == [item] && outcome.values > 4)
     #expect(outcome.asked <= Lookup.mostQueries && got.took <= MainlineNode.longestLookup)
 }
 
@@ -133,7 +133,7 @@ func falseIDs() throws {
     }
     network.addLiar(place, answer)
     network.addNode(101, mode: .client, bootstrap: [place])
-    #expect(network.get(key.publicKey, at: 101).items.count == 8)
+    #expect(network.get(key.publicKey, at: 101, awaitingAll: true).items.count == 8)
 }
 
 extension KRPCResponse {

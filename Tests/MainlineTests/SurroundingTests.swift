@@ -7,9 +7,10 @@ private var key: SecretKey { SecretKey(seed: [UInt8](repeating: 0x2a, count: 32)
 private let honest = 60
 private let surrounding = 30
 
-/// An honest network in which somebody has crowded the key's place with nodes of his own, which say yes to every put and keep nothing. Their
+/// An honest network in which somebody has crowded the key's place with nodes of his own, which say yes to every put and keep nothing
+/// but one item, if any. Their
 /// addresses are few in kind, and their ids fit them as BEP 42 demands: he has rented until he had enough.
-private func surrounded() -> SimulatedNetwork {
+private func surrounded(keeping item: MutableItem? = nil) -> SimulatedNetwork {
     let network = SimulatedNetwork.healthy(honest)
     let target = MutableItem.target(of: key.publicKey)
     var sybils: [Contact] = []
@@ -25,7 +26,10 @@ private func surrounded() -> SimulatedNetwork {
         network.addLiar(sybil.address) { [sybils] datagram, source in
             guard let message = try? KRPCMessage(datagram), case .query(_, let query) = message.body else { return [] }
             var response = KRPCResponse(id: sybil.id)
-            if case .get = query { response.token = [1] }
+            if case .get = query {
+                response.token = [1]
+                if let item { response.set(item) }
+            }
             response.nodes = Array(sybils.prefix(20))
             return [KRPCMessage(transaction: message.transaction, observedAddress: source, body: .response(response)).encoded]
         }
@@ -50,6 +54,16 @@ func surroundedItem() throws {
     let got = network.get(key.publicKey, at: 100_001)
     #expect(Set(got.items) == [item])
     #expect(got.took < .seconds(1))
+}
+
+@Test("an old item that a crowd around its place agrees on does not hide the new one from who knows the size of the network")
+func replayedItem() throws {
+    let network = surrounded(keeping: signedItem(key, sequence: 6, value: [1]))
+    let item = signedItem(key, sequence: 7, value: [1])
+    network.addNode(100_000, mode: .client, bootstrap: (0..<3).map(SimulatedNetwork.place))
+    _ = network.put(item, at: 100_000)
+    let got = network.get(key.publicKey, at: 100_000)
+    #expect(got.items.contains(item) && got.outcome!.asked > 20)
 }
 
 @Test("the size of the network is known within a third after a few look-ups, and each target counts once")
