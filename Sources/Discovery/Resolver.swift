@@ -8,7 +8,8 @@ import Pkarr
 /// The first packet is given out the moment an authoritative enough set of sources stands behind it, which is when one of these holds:
 ///
 /// - ``Confidence/holders`` DHT nodes hold it, and nobody has shown a more recent one;
-/// - the look-up in the DHT is complete: its closest nodes have answered or are dead;
+/// - the look-up in the DHT is complete: the eight closest nodes that live have answered and most of them agree, or else the twenty closest
+///   have answered;
 /// - more than half of the relays, and at least ``Confidence/relays``, have answered;
 /// - every source has answered or has been given up.
 ///

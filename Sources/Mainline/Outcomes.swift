@@ -3,7 +3,8 @@ import Platform
 /// How a look-up went.
 public struct LookupOutcome: Equatable, Sendable {
     public enum Ending: Equatable, Sendable {
-        /// The closest nodes have answered or are dead: what they hold is what the network holds.
+        /// The closest nodes have answered or are dead: what they hold is what the network holds. For a get these are the eight closest if
+        /// most of them hold the newest item, else the twenty closest, as for a put.
         case complete
         /// There was nobody to ask: no bootstrap address, or none of their names could be resolved.
         case nobodyToAsk
