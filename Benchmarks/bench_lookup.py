@@ -42,10 +42,18 @@ class Relay:
             time.sleep(0.1)
 
     def look_up(self, name):
-        """Milliseconds of a complete look-up, seen over HTTP; queries; whether the packet was found."""
-        before, start = self.metric("dht_queries_sent_total"), time.perf_counter()
-        status, _ = self.ask(f"/{name}?policy=NetworkOnly")
-        return (time.perf_counter() - start) * 1000, self.metric("dht_queries_sent_total") - before, status == 200
+        """Milliseconds of a complete look-up; queries; whether the packet was found.
+
+        HTTP is no part of a look-up, so what the same answer takes from the cache is taken off."""
+        before = self.metric("dht_queries_sent_total")
+        looked_up, status = self.timed(f"/{name}?policy=NetworkOnly")
+        queries = self.metric("dht_queries_sent_total") - before
+        return looked_up - self.timed(f"/{name}?policy=CacheOnly")[0], queries, status == 200
+
+    def timed(self, path):
+        start = time.perf_counter()
+        status, _ = self.ask(path)
+        return (time.perf_counter() - start) * 1000, status
 
 
 def newcomer(entrance, name, node):

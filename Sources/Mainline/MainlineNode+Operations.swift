@@ -82,7 +82,8 @@ extension MainlineNode {
         table.insert(contact, now: now)
         hasBeenAnswered = true
         noteVote(message.observedAddress, by: source)
-        let nodes = (isV6 ? response.nodes6 : response.nodes) ?? []
+        // Others name this node too; it can wait for its own answer in vain.
+        let nodes = (isV6 ? response.nodes6 : response.nodes)?.filter { $0.id != id } ?? []
         if let others = isV6 ? response.nodes : response.nodes6, !others.isEmpty { sibling?.hear(of: others, transaction, from: self, now: now) }
         if transaction.isStalled { resume(now: now) }
         switch transaction.purpose {

@@ -209,6 +209,18 @@ func loneServer() throws {
     #expect(network.get(key.publicKey, at: 100).items == [item])
 }
 
+@Test("a server that others name to it does not ask itself, and waits for nobody")
+func namedByOthers() throws {
+    let network = SimulatedNetwork.healthy(12)
+    let item = signedItem(key, sequence: 7, value: [1])
+    let put = try #require(network.put(item, at: 0))
+    #expect(put.nodes.map(\.node.address).contains(SimulatedNetwork.place(0)))
+    let got = network.get(key.publicKey, at: 0, awaitingAll: true)
+    #expect(got.outcome!.nodes.count { $0.address == SimulatedNetwork.place(0) } == 1, "what it has itself")
+    #expect(got.outcome!.nodes.allSatisfy { $0.finding == .holding(.item(item)) })
+    #expect(got.took < .milliseconds(200))
+}
+
 @Test("more look-ups than run at once wait, and more than wait are refused")
 func manyLookups() {
     let network = SimulatedNetwork.healthy(5)
