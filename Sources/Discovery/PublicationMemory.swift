@@ -46,8 +46,9 @@ public final class PublicationMemory {
                     } catch { completion(.failure(error)) }
                 }
             } catch {
-                guard case .busy = error else { return completion(.failure(error)) }
-                completion(.success(Receipt(packet: packet, obstacle: "\(error)")))
+                // What concerns one key must not keep others from being published.
+                if case .system = error { return completion(.failure(error)) }
+                completion(.success(Receipt(packet: packet, obstacle: error)))
             }
         }
     }

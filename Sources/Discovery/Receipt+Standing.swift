@@ -30,7 +30,7 @@ extension Receipt {
     /// Why a packet is not stored, source by source and in words that are the same for all packets that fared the same.
     public var reason: String {
         var reasons: [String] = []
-        if let obstacle { reasons.append(obstacle) }
+        if let obstacle { reasons.append("\(obstacle)") }
         if isStored, isConfirmed == false { reasons.append("stored, but not found again") }
         if let dht {
             let refusals = dht.nodes.compactMap { if case .refused(let error) = $0.result { error.code } else { nil } }

@@ -2,6 +2,7 @@ import Crypto
 import JSON
 import Mainline
 import Pkarr
+import PublicationState
 
 /// What became of a publication.
 public struct Receipt: Sendable {
@@ -27,7 +28,7 @@ public struct Receipt: Sendable {
     /// How many nodes or relays had the packet when it was read back; nil when it was not.
     public private(set) var holders: Int?
     /// Why it was not even tried.
-    public var obstacle: String?
+    public var obstacle: StateError?
     /// How often the packet was published until somebody could be reached, or until that was given up.
     public var attempts = 1
 
@@ -47,7 +48,7 @@ public struct Receipt: Sendable {
     }
 
     /// A packet that was not even sent.
-    public init(packet: SignedPacket, obstacle: String) {
+    public init(packet: SignedPacket, obstacle: StateError) {
         self.packet = packet
         relays = []
         self.obstacle = obstacle
@@ -91,7 +92,7 @@ extension Receipt {
             ("unmerged", .array(unmerged.map { .object($0.proof) })),
         ])
         object["confirmed"] = isConfirmed.map { .bool($0) } ?? .null
-        object["obstacle"] = obstacle.map { .string($0) }
+        object["obstacle"] = obstacle.map { .string("\($0)") }
         object["dht"] = dht.map { .object($0.json(nodes)) } ?? .null
         if attempts > 1 { object["attempts"] = .integer(Int64(attempts)) }
         object["relays"] = .array(relays.map { .object($0.json) })

@@ -3,6 +3,8 @@ import EventLoop
 import Glibc
 import JSON
 import Platform
+import PublicationState
+import StateOptions
 import Toolkit
 
 /// What a run writes: receipts for programs, and for a person how far it is, what went wrong, and what it came to. And its exit status.
@@ -31,9 +33,9 @@ final class PublishReport {
         if line != nil { progress = Progress(total: StandardInput.remainingLines, now: .now) }
     }
 
-    /// The exit status of the worst that happened: a bad line, then a newer packet, then nobody reached.
+    /// The exit status of the worst that happened: a bad line, then a damaged file, then a newer packet, then nobody reached.
     var status: ExitStatus {
-        wasInterrupted ? .done : [.badData, .tryAgain, .unreachable].first { statuses.contains($0) } ?? .done
+        wasInterrupted ? .done : [.badData, .configuration, .tryAgain, .unreachable].first { statuses.contains($0) } ?? .done
     }
 
     /// Whether nothing is left that another run could achieve.
@@ -101,6 +103,10 @@ final class PublishReport {
             statuses.insert(.tryAgain)
             let age = receipt.newer == nil ? "another packet, which is not merged into this one" : "a newer packet"
             warn("\(key): somebody has published \(age)", hint: "resolve it and build on it: pkarr-resolve | pkarr-build; see keyhole-merging(7)")
+        case .conflict where receipt.isStateDamaged:
+            statuses.insert(.configuration)
+            let error = receipt.obstacle.map { CommandError($0) }!
+            warn("\(key): the packet was not published: \(error.message)", hint: error.hint)
         case .conflict, .refused, .unreachable:
             statuses.insert(receipt.standing == .conflict ? .tryAgain : .unreachable)
             let fate = receipt.isStored ? "the packet was stored, but is not found again" : "no node and no relay has stored the packet"
@@ -131,9 +137,11 @@ final class PublishReport {
 }
 
 extension Receipt {
+    fileprivate var isStateDamaged: Bool { if case .damaged? = obstacle { true } else { false } }
+
     /// Why nobody has stored the packet, as far as there is one reason.
     fileprivate var problem: String? {
-        if let obstacle { return obstacle }
+        if let obstacle { return "\(obstacle)" }
         var reasons = dht.map { [$0.lookup.ending.problem.map { "DHT: \($0)" } ?? "DHT: refused or unanswered"] } ?? []
         reasons += relays.map { "\($0.url): \($0.publication.error ?? $0.publication.status.map { "status \($0)" } ?? $0.publication.outcome.rawValue)" }
         return reasons.isEmpty ? nil : reasons.joined(separator: "; ")

@@ -167,6 +167,21 @@ def test_a_packet_from_the_future_is_shown_with_a_warning_and_not_remembered(run
     assert os.listdir(tmp_path) == []
 
 
+def test_a_damaged_file_of_one_key_keeps_no_other_from_being_published(run, network, new_key, tmp_path):
+    state, keys = tmp_path / "state", [new_key() for _ in range(4)]
+    packets = "".join(json.dumps(key.packet()) + "\n" for key in keys).encode()
+    options = (*dht(network), "--state", state)
+    assert run("pkarr-publish", *options, input=packets).status == 0
+    damaged = state / f"{keys[1].name}.floor"
+    damaged.write_text("rubbish")
+    done = run("pkarr-publish", *options, input=packets)
+    assert done.status == 78
+    assert [receipt["stored"] for receipt in done.objects] == [True, False, True, True]
+    assert f"{damaged} is damaged" in done.objects[1]["obstacle"]
+    assert f"{keys[1].name}: the packet was not published: state file {damaged} is damaged" in done.err and f"rm {damaged}" in done.err
+    assert damaged.read_text() == "rubbish"
+
+
 def test_processes_with_one_state_publish_a_key_one_after_the_other(service, relay, new_key, tmp_path):
     key, stand_in = new_key(), relay(lambda *_: (204, {}, b""))
     with open(tmp_path / f"{key.name}.lock", "w") as lock:
