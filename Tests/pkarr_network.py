@@ -84,7 +84,13 @@ def stand_ins():
 
 @pytest.fixture
 def dead_port():
-    """host:port where nobody answers: bound, so that nobody else gets it, but silent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
-        silent.bind(("127.0.0.1", 0))
-        yield f"127.0.0.1:{silent.getsockname()[1]}"
+    """host:port where nobody answers, over UDP or TCP: bound, so that nobody else gets it, but silent, and not listening."""
+    while True:
+        with socket.socket() as closed, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+            closed.bind(("127.0.0.1", 0))
+            try:
+                silent.bind(closed.getsockname())
+            except OSError:
+                continue
+            yield f"127.0.0.1:{closed.getsockname()[1]}"
+            return
