@@ -70,7 +70,7 @@ let commands: [Target] = [
         dependencies: ["Discovery", "StateOptions", "Toolkit", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     command("iroh-txt", ["Iroh", "Pkarr"]),
     command("pkarr-build", ["StateOptions", "PublicationState", "Pkarr", "Iroh"]),
-    command("pkarr-publish", ["StateOptions", "DiscoveryOptions", "Discovery"]),
+    command("pkarr-publish", ["StateOptions", "PublicationState", "DiscoveryOptions", "Discovery"]),
     command("pkarr-resolve", ["StateOptions", "PublicationState", "DiscoveryOptions", "Discovery"]),
     command("pkarr-serve", ["PkarrRelay", "DiskCache", "DNSServer", "DiscoveryOptions", "Discovery", "RateLimits"]),
     command("quic-listen", ["Tunnel", "Iroh"]),
