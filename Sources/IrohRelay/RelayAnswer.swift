@@ -1,3 +1,5 @@
+import Metrics
+
 /// An answer to a request that makes no WebSocket.
 struct RelayAnswer {
     var status: Int
@@ -40,7 +42,7 @@ extension RelayHub {
         case "/ping": RelayAnswer(200, fields: [("Access-Control-Allow-Origin", "*")])
         case "/generate_204": RelayAnswer(204, fields: challengeResponse(request))
         case "/healthz": RelayAnswer(200, text: #"{"status":"ok","version":"\#(settings.version)"}"# + "\n", type: "application/json")
-        case "/metrics" where isTrusted: RelayAnswer(200, text: metrics, type: "text/plain; version=0.0.4; charset=utf-8")
+        case "/metrics" where isTrusted: RelayAnswer(200, text: metrics, type: Metrics.contentType)
         case "/metrics": RelayAnswer(403, text: "metrics are shown to the operator only\n")
         case "/", "/index.html": RelayAnswer(200, text: "This is an iroh relay. It passes on encrypted packets between endpoints.\n")
         case "/robots.txt": RelayAnswer(200, text: "User-agent: *\nDisallow: /\n")

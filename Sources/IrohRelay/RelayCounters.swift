@@ -1,3 +1,5 @@
+import Metrics
+
 /// What a relay counts since its start.
 public struct RelayCounters: Equatable, Sendable {
     public internal(set) var connections: UInt64 = 0
@@ -30,16 +32,11 @@ public struct RelayCounters: Equatable, Sendable {
 extension RelayHub {
     /// All figures in Prometheus' text format, version 0.0.4.
     var metrics: String {
-        var text = ""
-        func add(_ name: String, _ kind: String, _ help: String, _ samples: [(label: String, value: UInt64)]) {
-            text += "# HELP quic_relay_\(name) \(help)\n# TYPE quic_relay_\(name) \(kind)\n"
-            for sample in samples { text += "quic_relay_\(name)\(sample.label) \(sample.value)\n" }
-        }
-        func count(_ name: String, _ help: String, _ value: UInt64) { add("\(name)_total", "counter", help, [("", value)]) }
-        func gauge(_ name: String, _ help: String, _ value: Int) { add(name, "gauge", help, [("", UInt64(value))]) }
-        gauge("clients", "Ids that are connected.", clients)
-        gauge("connections", "Connections of any kind.", connections)
-        gauge("queued_bytes", "Bytes that wait for clients to take them.", queuedBytes)
+        var metrics = Metrics(prefix: "quic_relay")
+        func count(_ name: String, _ help: String, _ value: UInt64) { metrics.add("\(name)_total", .counter, help, value) }
+        metrics.add("clients", .gauge, "Ids that are connected.", clients)
+        metrics.add("connections", .gauge, "Connections of any kind.", connections)
+        metrics.add("queued_bytes", .gauge, "Bytes that wait for clients to take them.", queuedBytes)
         count("connections", "Connections accepted.", counters.connections)
         count("connections_refused", "Connections closed for want of room, in all or for their address.", counters.refused)
         count("bad_requests", "Requests answered with 400 or 431.", counters.badRequests)
@@ -50,14 +47,14 @@ extension RelayHub {
         count("silent", "Connections ended because a proof or a pong did not come in time.", counters.silent)
         count("frames_relayed", "Frames sent on, each of one or several datagrams.", counters.relayed)
         count("datagram_bytes_relayed", "Bytes of the datagrams sent on.", counters.relayedBytes)
-        add("frames_dropped_total", "counter", "Frames not sent on, by the reason.", [
-            (#"{reason="unknown"}"#, counters.droppedUnknown), (#"{reason="full"}"#, counters.droppedFull),
-            (#"{reason="unusable"}"#, counters.droppedUnusable),
+        metrics.add("frames_dropped_total", .counter, "Frames not sent on, by the reason.", [
+            ([("reason", "unknown")], counters.droppedUnknown), ([("reason", "full")], counters.droppedFull),
+            ([("reason", "unusable")], counters.droppedUnusable),
         ])
         count("received_bytes", "Bytes from clients, without TLS.", counters.bytesReceived)
         count("sent_bytes", "Bytes to clients, without TLS.", counters.bytesSent)
         count("pauses", "Times that a client was not read from, because of a rate.", counters.pauses)
         count("stun_answers", "STUN requests answered.", counters.stunAnswers)
-        return text
+        return metrics.text
     }
 }

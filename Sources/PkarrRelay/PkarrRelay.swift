@@ -1,5 +1,6 @@
 import Crypto
 import HTTPServer
+import Metrics
 import Pkarr
 import Platform
 import RateLimits
@@ -106,7 +107,7 @@ public final class PkarrRelay {
 
     private func tellMetrics(_ exchange: HTTPExchange, to client: IPAddress) {
         guard visitors.isExempt(client) else { return exchange.refuse(403, "the metrics are for the operator's addresses") }
-        var metrics = Metrics()
+        var metrics = Metrics(prefix: "pkarr_serve")
         counters.write(to: &metrics)
         metrics.add("cached_packets", .gauge, "Packets in the relay's cache in memory.", cache.count)
         metrics.add("puts_under_way", .gauge, "Packets that are being put.", puts.count)

@@ -1,4 +1,5 @@
 import DNSServer
+import Metrics
 import PkarrRelay
 
 extension Metrics {

@@ -1,6 +1,7 @@
 import Discovery
 import Glibc
 import HTTPServer
+import Metrics
 import PkarrRelay
 import Platform
 

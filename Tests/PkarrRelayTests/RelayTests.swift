@@ -233,10 +233,3 @@ func health() {
     let again = stand.ask("GET", "/metrics", from: "127.0.0.1")
     #expect(again.text.contains("pkarr_serve_http_requests_total{method=\"other\",status=\"405\"} 100\n"))
 }
-
-@Test("labels are escaped as the text format wants it")
-func metricsText() {
-    var metrics = Metrics()
-    metrics.add("x_total", .counter, "An x.", [([("l", "a\"b\\c\nd")], 5)])
-    #expect(metrics.text == "# HELP pkarr_serve_x_total An x.\n# TYPE pkarr_serve_x_total counter\npkarr_serve_x_total{l=\"a\\\"b\\\\c\\nd\"} 5\n")
-}
