@@ -33,7 +33,8 @@ extension PkarrRelay {
             return
         }
         puts[key] = (packet, [exchange])
-        let basis = expected.map { PutBasis(previous: Int64($0)) }
+        // A timestamp that no packet has is no sequence either: then no other packet is taken into account.
+        let basis = expected.map { PutBasis(previous: Int64(exactly: $0)) }
         network.store(MutableItem(packet), onto: basis) { [weak self] outcome in self?.finish(packet, outcome) }
     }
 
