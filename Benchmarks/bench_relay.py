@@ -1,4 +1,4 @@
-"""quic-relay: frames a second against the same bytes through haproxy, iroh endpoints that reach each other through it, idle clients."""
+"""quic-relay: frames a second and one frame's way against the same bytes through haproxy, datagrams for a second of processor, idle clients."""
 import contextlib
 import json
 import select
@@ -11,22 +11,27 @@ from pathlib import Path
 
 from bench_connections import resident
 from bench_requests import proxy
-from harness import BIN, ROOT, Figure, output, started, tool
+from harness import BIN, ROOT, Figure, median, output, processor_seconds, started, tool
 
 sys.path.insert(0, str(ROOT / "Tests"))
-from islands import MAINLAND, Islands  # noqa: E402
 from relay_client import DATAGRAM, PING, PONG, RelayClient  # noqa: E402
 
 ROUNDS = 7
 # The size of a QUIC packet, and of the batches of ten in which iroh sends them.
 SIZES = {"one datagram a frame": (1200, 100_000), "ten datagrams a frame": (14520, 20_000)}
+# Datagrams in each.
+DATAGRAMS = {"one datagram a frame": 1, "ten datagrams a frame": 10}
 # Frames under way: less than the relay's queue holds.
 WINDOW = 128
+# Frames that go one by one, for the time of one.
+SINGLY = 10_000
 LEAST_OF_HAPROXY = {"one datagram a frame": 0.5, "ten datagrams a frame": 0.6}
+# Of processor time, sending and receiving included.
+LEAST_A_SECOND = 500
+MOST_OF_HAPROXYS_TIME = 1.5
 IDLE, WARM_UP = 10_000, 100
 IDLE_TLS = 2_000
 LIMIT_KB, LIMIT_TLS_KB = 2, 16
-IROH_BYTES = 64 << 20
 
 
 @contextlib.contextmanager
@@ -40,17 +45,18 @@ def address(ready, name="http"):
     return ready[name][0].split("//")[1]
 
 
-def pump(into, out_of, piece, size_out, count):
+def pump(into, out_of, piece, size_out, count, window=WINDOW):
+    seconds = output(tool("pump"), into.fileno(), out_of.fileno(), size_out, window, count, pass_fds=[into.fileno(), out_of.fileno()],
+                     stdin=piece)
     for one in (into, out_of):
         one.setblocking(True)
-    seconds = output(tool("pump"), into.fileno(), out_of.fileno(), size_out, WINDOW, count, pass_fds=[into.fileno(), out_of.fileno()],
-                     stdin=piece)
     return count / float(seconds)
 
 
 def frames(results):
-    """Frames a second through relay and proxy, by kind of frame."""
-    rates = {}
+    """By kind of frame: frames a second through relay and proxy, microseconds that one takes alone, the relay's datagrams for a second of
+    processor."""
+    rates, times, a_second = {}, {}, {}
     with relay() as process, socket.create_server(("127.0.0.1", 0)) as target, proxy(target.getsockname()[1]) as proxied:
         sender, receiver = (RelayClient(address(process.ready), key) for key in (1, 2))
         # What tested whether the proxy listens.
@@ -65,15 +71,25 @@ def frames(results):
                 piece.write(header + bytes(byte ^ header[4 + index % 4] for index, byte in enumerate(body)))
                 length = piece.tell()
 
-                def measure(into, out_of, size_out):
+                def measure(into, out_of, size_out, *how):
                     piece.seek(0)
-                    return pump(into, out_of, piece, size_out, count)
+                    # Whoever says nothing for long is pinged, which the pump would take for a part of its frames.
+                    receiver.send(PING, bytes(8))
+                    assert receiver.frame()[0] == PONG
+                    return pump(into, out_of, piece, size_out, *how)
 
-                rates[kind] = results.rounds({
-                    "relay": lambda: measure(sender.socket, receiver.socket, length - 4),
-                    "haproxy": lambda: measure(into, out_of, length),
-                }, ROUNDS, frame=kind)
-    return rates
+                def cases(*how):
+                    return {"relay": lambda: measure(sender.socket, receiver.socket, length - 4, *how),
+                            "haproxy": lambda: measure(into, out_of, length, *how)}
+
+                busy = processor_seconds(process)
+                rates[kind] = results.rounds(cases(count), ROUNDS, frame=kind)
+                busy = processor_seconds(process) - busy
+                a_second[kind] = ROUNDS * count * DATAGRAMS[kind] / busy
+                results.record(datagrams_a_second_of_processor=a_second[kind], frame=kind, seconds=busy)
+                alone = results.rounds(cases(SINGLY, 1), ROUNDS, frame=kind, window=1)
+                times[kind] = {name: 1e6 / median(numbers) for name, numbers in alone.items()}
+    return rates, times, a_second
 
 
 def answer_pings(clients):
@@ -115,29 +131,18 @@ def idle(results, count, secure=False):
     return (after - before) / count * 1.024
 
 
-def iroh(results):
-    """MB/s from one iroh endpoint to another that it reaches through the relay only."""
-    islands = Islands()
-    try:
-        with started(*islands.on("main", BIN / "quic-relay", "--http", f"{MAINLAND}:3340")):
-            url = f"http://{MAINLAND}:3340/"
-            program = [sys.executable, ROOT / "Benchmarks" / "iroh_bytes.py"]
-            with started(*islands.on("east", *program, "serve", IROH_BYTES, "--relay", url)) as server:
-                name = server.first.split()[0]
-                fetch = islands.on("west", *program, "fetch", IROH_BYTES, name, "--relay", url)
-                return max(results.rounds({"iroh through the relay": lambda: float(output(*fetch))}, 3)["iroh through the relay"])
-    finally:
-        islands.remove()
-
-
 def measure(results):
     figures = []
-    for kind, rates in frames(results).items():
-        best = {name: max(numbers) for name, numbers in rates.items()}
+    rates, times, a_second = frames(results)
+    for kind, numbers in rates.items():
+        best = {name: max(numbers) for name, numbers in numbers.items()}
         figures.append(Figure(f"frames a second, {kind}, against haproxy with the same bytes", best["relay"] / best["haproxy"],
                               LEAST_OF_HAPROXY[kind], "x", at_least=True,
                               note=", ".join(f"{name} {rate / 1000:.0f} thousand" for name, rate in best.items())))
+        took = times[kind]
+        figures.append(Figure(f"the way of one frame alone, {kind}, against haproxy", took["relay"] / took["haproxy"], MOST_OF_HAPROXYS_TIME,
+                              "x", note=", ".join(f"{name} {value:.1f} us" for name, value in took.items())))
+        figures.append(Figure(f"datagrams for a second of processor, {kind}", a_second[kind] / 1000, LEAST_A_SECOND, " thousand", at_least=True))
     figures.append(Figure(f"memory for each of {IDLE} idle clients", idle(results, IDLE), LIMIT_KB, " KB"))
     figures.append(Figure(f"memory for each of {IDLE_TLS} idle clients with TLS", idle(results, IDLE_TLS, True), LIMIT_TLS_KB, " KB"))
-    figures.append(Figure("iroh to iroh through the relay", iroh(results), 20, " MB/s", at_least=True))
     return figures

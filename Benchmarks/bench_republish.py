@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import BIN, PATIENCE, ROOT, Figure, median, started
+from harness import BIN, PATIENCE, ROOT, Figure, median, processor_seconds, started
 
 sys.path.insert(0, str(ROOT / "Tests"))
 from packets import Key  # noqa: E402
@@ -22,13 +22,6 @@ LEAST = 100
 GROWTH = 1.1
 # As many nodes as a packet is put at or some more, and as many as it takes to call it well stored (spec/pkarr-wire.md, 3.4).
 WIDTH, WELL_STORED = 20, 10
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def processor_seconds(process):
-    """Of all its threads, in the program and in the kernel."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def datagrams():

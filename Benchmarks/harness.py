@@ -120,26 +120,38 @@ def secret_key(folder):
     return path
 
 
+def processor_seconds(process):
+    """Of all its threads, in the program and in the kernel."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def here(*arguments):
+    return arguments
+
+
 @contextlib.contextmanager
-def listener(folder, *arguments):
-    """quic-listen on loopback and its endpoint line."""
-    with started(BIN / "quic-listen", "--key", secret_key(folder), "--bind", "127.0.0.1:0", *arguments) as listen:
+def listener(folder, *arguments, bind="127.0.0.1:0", where=here):
+    """quic-listen and its endpoint line; `where` gives the arguments that run it elsewhere."""
+    with started(*where(BIN / "quic-listen", "--key", secret_key(folder), "--bind", bind, *arguments)) as listen:
         yield listen, json.loads(listen.first)
 
 
 @contextlib.contextmanager
-def tunnel(target):
+def tunnel(target, listening=(), dialling=(), bind="127.0.0.1:0", listens=here, dials=here):
     """The composed tunnel to a TCP port of this machine: yields the port of its other end.
 
-    TCP in, tunnel-bridge connect, quic-dial, quic-listen, tunnel-bridge serve, TCP out."""
+    TCP in, tunnel-bridge connect, quic-dial, quic-listen, tunnel-bridge serve, TCP out. The two in the middle may have more options and
+    run elsewhere."""
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        serving, dialling = f"{folder}/serve.sock", f"{folder}/dial.sock"
-        stack.enter_context(started(BIN / "tunnel-bridge", "serve", "--socket", serving, "--to", f"127.0.0.1:{target}"))
-        _, endpoint = stack.enter_context(listener(folder, "--bridge", serving))
-        connect = stack.enter_context(started(BIN / "tunnel-bridge", "connect", "--socket", dialling, "--listen", "127.0.0.1:0"))
+        serve_socket, dial_socket = f"{folder}/serve.sock", f"{folder}/dial.sock"
+        stack.enter_context(started(BIN / "tunnel-bridge", "serve", "--socket", serve_socket, "--to", f"127.0.0.1:{target}"))
+        _, endpoint = stack.enter_context(listener(folder, "--bridge", serve_socket, *listening, bind=bind, where=listens))
+        connect = stack.enter_context(started(BIN / "tunnel-bridge", "connect", "--socket", dial_socket, "--listen", "127.0.0.1:0"))
         (Path(folder) / "endpoint").write_text(json.dumps(endpoint) + "\n")
-        stack.enter_context(started(BIN / "quic-dial", "--bridge", dialling, "--endpoint", f"{folder}/endpoint", line=False))
+        dial = dials(BIN / "quic-dial", "--bridge", dial_socket, "--endpoint", f"{folder}/endpoint", *dialling)
+        stack.enter_context(started(*dial, line=False))
         yield int(json.loads(connect.first)["listening"].rpartition(":")[2])
 
 

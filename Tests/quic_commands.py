@@ -34,13 +34,13 @@ def key_file(tmp_path):
 
 @pytest.fixture
 def endpoint_file(tmp_path):
-    """endpoint_file(address…, key=number or id) -> path of a file with one endpoint line"""
+    """endpoint_file(address…, relays=[url…], key=number or id) -> path of a file with one endpoint line"""
     numbers = iter(range(1000))
 
-    def endpoint_file(*addresses, key=LISTENER):
+    def endpoint_file(*addresses, relays=(), key=LISTENER):
         path = tmp_path / f"endpoint-{next(numbers)}.json"
         name = id_of(key) if isinstance(key, int) else key
-        path.write_text(json.dumps({"endpoint_id": name, "relay_urls": [], "addresses": addresses, "user_data": None}) + "\n")
+        path.write_text(json.dumps({"endpoint_id": name, "relay_urls": list(relays), "addresses": addresses, "user_data": None}) + "\n")
         return path
 
     return endpoint_file
@@ -64,10 +64,11 @@ def listen(service, key_file):
 def dial(run, endpoint_file):
     """dial(address or addresses, option…, input=…) -> Finished: one stream over --stdio, or for a program given after --"""
 
-    def dial(addresses, *options, input=b"", key=LISTENER, env=None):
+    def dial(addresses, *options, relays=(), input=b"", key=LISTENER, env=None):
         addresses = [addresses] if isinstance(addresses, str) else addresses
         how = () if "--" in options else ("--stdio",)
-        return run("quic-dial", "--endpoint", endpoint_file(*addresses, key=key), *how, *options, input=input, env=env)
+        where = endpoint_file(*addresses, relays=relays, key=key)
+        return run("quic-dial", "--endpoint", where, *how, *options, input=input, env=env)
 
     return dial
 
@@ -107,11 +108,12 @@ def listen_for(service, listen, tmp_path):
 def tunnel(service, endpoint_file, tmp_path):
     """tunnel(address…) -> the TCP address at which tunnel-bridge connect takes connections to the peer there"""
 
-    def tunnel(*addresses, key=LISTENER, options=()):
+    def tunnel(*addresses, relays=(), key=LISTENER, options=()):
         path = tmp_path / "connect.sock"
         bridge = service("tunnel-bridge", "connect", "--socket", path, "--listen", "127.0.0.1:0")
         host, port = bridge.next()["listening"].rsplit(":", 1)
-        tunnel.dialler = service("quic-dial", "--endpoint", endpoint_file(*addresses, key=key), "--bridge", path, *options)
+        where = endpoint_file(*addresses, relays=relays, key=key)
+        tunnel.dialler = service("quic-dial", "--endpoint", where, "--bridge", path, *options)
         return host, int(port)
 
     return tunnel

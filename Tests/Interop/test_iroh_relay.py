@@ -1,88 +1,15 @@
 """Real iroh endpoints that reach each other through quic-relay and in no other way."""
-import json
-import os
-import signal
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-from conftest import PATIENCE, Service, command
-from islands import MAINLAND, Islands
-from packets import Key, zbase32
+from conftest import Service
+from islands import MAINLAND
+from packets import Key
+from relay_islands import (  # noqa: F401, fixtures
+    URL, apart, client, islands, metrics, peer, placed, places, relay, server, service, started)
 
-PEERS = Path(__file__).parent / "peers"
 NUMBER = 77
-URL = f"http://{MAINLAND}:3340/"
-
-
-def peer(name, *arguments):
-    return [sys.executable, str(PEERS / f"{name}.py"), *map(str, arguments)]
-
-
-@pytest.fixture(scope="module")
-def islands():
-    if os.geteuid() != 0:
-        pytest.skip("only root may make network namespaces")
-    islands = Islands()
-    yield islands
-    islands.remove()
-
-
-@pytest.fixture
-def started():
-    services = []
-    yield services
-    for one in services:
-        if one.process.poll() is None:
-            one.process.kill()
-        one.process.wait()
-        for pipe in (one.process.stdin, one.process.stdout, one.process.stderr):
-            if pipe:
-                pipe.close()
-
-
-@pytest.fixture
-def relay(islands, started):
-    """relay(option…) -> quic-relay on the mainland"""
-
-    def relay(*arguments):
-        one = Service(islands.on("main", *command("quic-relay", "--http", f"{MAINLAND}:3340", "-v", *arguments)))
-        started.append(one)
-        assert one.next() == {"http": [URL.rstrip("/")]}
-        return one
-
-    return relay
-
-
-@pytest.fixture
-def server(islands, started):
-    """server(option…) -> an iroh server in the east, online"""
-
-    def server(*arguments):
-        one = Service(islands.on("east", *peer("iroh_server", "--bind", "0.0.0.0:0", "--relay", URL, *arguments)))
-        started.append(one)
-        one.id = one.next()["id"]
-        return one
-
-    return server
-
-
-@pytest.fixture
-def client(islands):
-    """client(id, option…) -> (exit code, the objects it printed), in the west"""
-
-    def client(*arguments):
-        done = subprocess.run(islands.on("west", *peer("iroh_client", *arguments, "--relay", URL)), stdout=subprocess.PIPE, timeout=PATIENCE)
-        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
-
-    return client
-
-
-def metrics(islands):
-    text = subprocess.run(islands.on("main", "curl", "-sf", f"{URL}metrics"), capture_output=True, text=True, check=True).stdout
-    return {line.split()[0]: int(line.split()[1]) for line in text.splitlines() if line[0] != "#"}
 
 
 def test_the_islands_do_not_reach_each_other(islands):
@@ -151,7 +78,7 @@ def test_an_iroh_endpoint_comes_back_after_the_relay_has_restarted(relay, server
     second = relay()
     # The server is back when the relay says so; the client finds it then.
     for line in second.process.stderr:
-        if f"{zbase32(bytes.fromhex(echo.id))} connected" in line.decode():
+        if f"{echo.name} connected" in line.decode():
             break
     status, (connected, echoed) = client(echo.id, "--text", "again")
     assert (status, connected["paths"], echoed) == (0, ["relay"], {"event": "answered", "text": "again"})

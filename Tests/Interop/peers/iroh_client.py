@@ -1,7 +1,7 @@
 """Knows a peer by key and address only, sends random bytes on several streams at once and prints what came back.
 
     iroh_client.py ID ADDRESS [--streams N] [--bytes N] [--text TEXT]
-    iroh_client.py ID --relay URL [--token TOKEN] …
+    iroh_client.py ID [ADDRESS] --relay URL [--token TOKEN] … [--tell-at N]
 """
 import argparse
 import asyncio
@@ -13,9 +13,18 @@ import iroh
 from iroh_peer import ALPN, LIMIT, endpoint, out
 
 
-async def ask(connection, data):
+async def read(receiver, mark):
+    """Everything; says so when `mark` bytes have come."""
+    if mark is None:
+        return await receiver.read_to_end(LIMIT)
+    come = await receiver.read_exact(mark)
+    out(event="come", bytes=mark)
+    return come + await receiver.read_to_end(LIMIT)
+
+
+async def ask(connection, data, mark=None):
     stream = await connection.open_bi()
-    answer = asyncio.create_task(stream.recv().read_to_end(LIMIT))
+    answer = asyncio.create_task(read(stream.recv(), mark))
     await stream.send().write_all(data)
     await stream.send().finish()
     return await answer
@@ -30,6 +39,7 @@ async def main():
     parser.add_argument("--streams", type=int, default=1)
     parser.add_argument("--bytes", type=int, default=1000)
     parser.add_argument("--text")
+    parser.add_argument("--tell-at", type=int)
     arguments = parser.parse_args()
     if arguments.relay:
         client = await endpoint("0.0.0.0:0", arguments.relay, arguments.token)
@@ -49,7 +59,7 @@ async def main():
         out(event="answered", text=(await ask(connection, arguments.text.encode())).decode())
     else:
         questions = [os.urandom(arguments.bytes) for _ in range(arguments.streams)]
-        answers = await asyncio.gather(*(ask(connection, data) for data in questions))
+        answers = await asyncio.gather(*(ask(connection, data, arguments.tell_at) for data in questions))
         out(event="echoed", streams=sum(answer == data for answer, data in zip(answers, questions)))
     connection.close(0, b"done")
     await client.close()

@@ -1,11 +1,20 @@
-"""Echoes each stream when it has ended. Prints its id and address, then what happens, as objects.
+"""Echoes each stream when it has ended, or as it comes. Prints its id and address, then what happens, as objects.
 
-    iroh_server.py [--bind ADDRESS] [--relay URL [--token TOKEN]] [--secret HEX]
+    iroh_server.py [--bind ADDRESS] [--relay URL [--token TOKEN]] [--secret HEX] [--as-it-comes]
 """
 import argparse
 import asyncio
 
 from iroh_peer import LIMIT, endpoint, out
+
+
+PIECE = 1 << 18
+
+
+async def echo_as_it_comes(stream):
+    while piece := await stream.recv().read(PIECE):
+        await stream.send().write_all(piece)
+    await stream.send().finish()
 
 
 async def echo(stream):
@@ -15,7 +24,7 @@ async def echo(stream):
     out(event="echoed", bytes=len(data))
 
 
-async def serve(incoming):
+async def serve(incoming, echo):
     try:
         connection = await (await incoming.accept()).connect()
     except Exception as error:
@@ -36,6 +45,7 @@ async def main():
     parser.add_argument("--relay")
     parser.add_argument("--token")
     parser.add_argument("--secret")
+    parser.add_argument("--as-it-comes", action="store_true")
     arguments = parser.parse_args()
     server = await endpoint(arguments.bind, arguments.relay, arguments.token, arguments.secret)
     if arguments.relay:
@@ -43,7 +53,7 @@ async def main():
     out(id=str(server.id()), address=server.bound_sockets()[0])
     tasks = set()
     while (incoming := await server.accept_next()) is not None:
-        tasks.add(asyncio.create_task(serve(incoming)))
+        tasks.add(asyncio.create_task(serve(incoming, echo_as_it_comes if arguments.as_it_comes else echo)))
 
 
 asyncio.run(main())
