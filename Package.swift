@@ -51,6 +51,9 @@ let libraries: [[Target]] = [
     library("Mainline", ["Crypto", "Platform", "Pkarr", "RateLimits"]),
     library("HTTPClient", ["CCurl", "EventLoop", "Platform"], testedWith: ["HTTPServer"]),
     library("HTTPServer", ["CMicrohttpd", "EventLoop", "Platform"], testedWith: ["HTTPClient"]),
+    library(
+        "IrohRelayClient", ["Iroh", "WebSocket", "HTTPClient", "EventLoop", "Crypto", "Platform"],
+        testedWith: ["IrohRelay", "TLS"]),
     library("PublicationState", ["Pkarr", "JSON", "Crypto", "Platform"]),
     library("Discovery", ["PublicationState", "Mainline", "RateLimits", "Iroh", "Pkarr", "HTTPClient", "EventLoop", "JSON", "Crypto", "Platform"]),
     library("DNSServer", ["Pkarr", "RateLimits", "EventLoop", "Crypto", "Platform"]),

@@ -11,7 +11,8 @@
 #define FUNCTIONS(f)                                                                                                                       \
     f(curl_global_init) f(curl_easy_init) f(curl_easy_cleanup) f(curl_easy_setopt) f(curl_easy_getinfo) f(curl_easy_strerror)              \
         f(curl_slist_append) f(curl_slist_free_all) f(curl_multi_init) f(curl_multi_cleanup) f(curl_multi_setopt)                          \
-            f(curl_multi_add_handle) f(curl_multi_remove_handle) f(curl_multi_socket_action) f(curl_multi_info_read)
+            f(curl_multi_add_handle) f(curl_multi_remove_handle) f(curl_multi_socket_action) f(curl_multi_info_read)                   \
+                f(curl_easy_recv) f(curl_easy_send)
 
 #define DECLARE(name) __typeof__(name) *name;
 static struct { FUNCTIONS(DECLARE) } curl;
@@ -157,6 +158,15 @@ keyhole_curl_transfer *keyhole_curl_start(keyhole_curl_multi *multi, const struc
     SET(CURLOPT_PIPEWAIT, strncasecmp(request->url, "https:", 6) == 0 ? 1L : 0L);
     /* Without it, giving up on a host name waits for the resolver's thread and stops the loop meanwhile. */
     SET(CURLOPT_QUICK_EXIT, 1L);
+    if (request->certificates) SET(CURLOPT_CAINFO, request->certificates);
+    if (request->connect_only) {
+        SET(CURLOPT_CONNECT_ONLY, 1L);
+        /* A proxy has to pass on what is no HTTP, also where there is no TLS. */
+        SET(CURLOPT_HTTPPROXYTUNNEL, 1L);
+        /* Nobody is to agree on HTTP/2 (RFC 7301) where somebody else speaks afterwards. */
+        SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+        SET(CURLOPT_FRESH_CONNECT, 1L);
+    }
     if (status != CURLE_OK || curl.curl_multi_add_handle(multi->handle, easy) != CURLM_OK) goto failed;
     return transfer;
 failed:
@@ -205,4 +215,38 @@ void *keyhole_curl_next_done(keyhole_curl_multi *multi, enum keyhole_curl_ending
         return transfer->context;
     }
     return NULL;
+}
+
+int keyhole_curl_socket(keyhole_curl_transfer *transfer) {
+    curl_socket_t socket = CURL_SOCKET_BAD;
+    curl.curl_easy_getinfo(transfer->handle, CURLINFO_ACTIVESOCKET, &socket);
+    return socket;
+}
+
+long keyhole_curl_proxy_status(keyhole_curl_transfer *transfer) {
+    long status = 0;
+    curl.curl_easy_getinfo(transfer->handle, CURLINFO_HTTP_CONNECTCODE, &status);
+    return status;
+}
+
+/* The number of bytes, or what a failure is called here. */
+static ssize_t moved(keyhole_curl_transfer *transfer, CURLcode code, size_t count, const char **reason) {
+    if (code == CURLE_OK) return (ssize_t)count;
+    if (code == CURLE_AGAIN) return keyhole_curl_would_wait;
+    *reason = transfer->error[0] ? transfer->error : curl.curl_easy_strerror(code);
+    return keyhole_curl_broken;
+}
+
+ssize_t keyhole_curl_receive(keyhole_curl_transfer *transfer, void *bytes, size_t capacity, const char **reason) {
+    size_t count = 0;
+    transfer->error[0] = 0;
+    CURLcode code = curl.curl_easy_recv(transfer->handle, bytes, capacity, &count);
+    return moved(transfer, code, count, reason);
+}
+
+ssize_t keyhole_curl_send(keyhole_curl_transfer *transfer, const void *bytes, size_t length, const char **reason) {
+    size_t count = 0;
+    transfer->error[0] = 0;
+    CURLcode code = curl.curl_easy_send(transfer->handle, bytes, length, &count);
+    return moved(transfer, code, count, reason);
 }

@@ -1,24 +1,26 @@
 import CCurl
 import EventLoop
+import Glibc
 import Platform
 
-/// Makes HTTP and HTTPS requests on an event loop, many at a time.
+/// Makes HTTP and HTTPS requests on an event loop, many at a time, and connections to HTTP servers for other protocols.
 ///
 /// Under it is libcurl, which brings proxies, the system's certificates, happy eyeballs and HTTP/2. It is loaded when the first request is
 /// made. Everything that comes from the server is bounded.
 public final class HTTPClient {
     private let loop: EventLoop
-    private var multi: OpaquePointer?
-    private var watchers: [Int32: Watcher] = [:]
-    private var timer: Timer?
+    private let certificates: String?
+    private var driver: CurlDriver?
     private var transfers: [ObjectIdentifier: HTTPTransfer] = [:]
 
-    public init(on loop: EventLoop) { self.loop = loop }
-
-    deinit {
-        for transfer in transfers.values { transfer.end(in: multi) }
-        if let multi { keyhole_curl_multi_free(multi) }
+    /// - Parameter certificates: A file of certificates (PEM) to trust instead of the system's; nil for those. Unless it is given, the
+    ///   environment variable `SSL_CERT_FILE` names it, as for OpenSSL's own programs.
+    public init(on loop: EventLoop, certificates: String? = getenv("SSL_CERT_FILE").map { String(cString: $0) }) {
+        self.loop = loop
+        self.certificates = certificates?.isEmpty == true ? nil : certificates
     }
+
+    deinit { for transfer in transfers.values { transfer.end(in: driver?.multi) } }
 
     /// Starts a request.
     ///
@@ -28,7 +30,7 @@ public final class HTTPClient {
     public func send(_ request: HTTPRequest, completion: @escaping (Result<HTTPResponse, HTTPFailure>) -> Void) -> HTTPTransfer {
         let transfer = HTTPTransfer(request, client: self, completion)
         do throws(HTTPFailure) {
-            try transfer.start(in: handle())
+            try transfer.start(in: handle(), certificates: certificates)
             transfers[ObjectIdentifier(transfer)] = transfer
         } catch {
             transfer.failLater(error, on: loop)
@@ -36,53 +38,32 @@ public final class HTTPClient {
         return transfer
     }
 
+    /// Connects to the server of an `http` or `https` URL, with TLS for the latter, so that another protocol can be spoken there.
+    ///
+    /// - Parameter timeout: For everything from look-up to the end of the TLS handshake.
+    /// - Returns: The stream, which ends when nobody keeps it.
+    public func connect(to url: String, timeout: Duration) -> HTTPStream {
+        HTTPStream(to: url, timeout: timeout, certificates: certificates, on: loop)
+    }
+
     /// libcurl's handle, made when it is first asked for.
     private func handle() throws(HTTPFailure) -> OpaquePointer {
-        if let multi { return multi }
-        if let reason = keyhole_curl_load() { throw .libraryMissing(String(cString: reason)) }
-        let hooks = keyhole_curl_loop(
-            context: Unmanaged.passUnretained(self).toOpaque(),
-            watch: { context, socket, poll in HTTPClient.from(context).watch(socket, poll) },
-            schedule: { context, milliseconds in HTTPClient.from(context).schedule(milliseconds) })
-        timer = Timer(on: loop) { [unowned self] in act(-1, []) }
-        guard let made = keyhole_curl_multi_new(hooks) else { throw .failed("out of memory") }
-        multi = made
-        return made
+        if let driver { return driver.multi }
+        let made = try CurlDriver(on: loop)
+        made.onWork = { [unowned self] in finishTransfers() }
+        driver = made
+        return made.multi
     }
 
-    private static func from(_ context: UnsafeMutableRawPointer?) -> HTTPClient {
-        Unmanaged<HTTPClient>.fromOpaque(context!).takeUnretainedValue()
-    }
-
-    private func watch(_ socket: Int32, _ poll: Int32) {
-        guard poll != Int32(keyhole_curl_poll_remove.rawValue) else {
-            watchers.removeValue(forKey: socket)?.cancel()
-            return
-        }
-        if watchers[socket] == nil {
-            // It fails only for regular files, which libcurl does not wait for.
-            watchers[socket] = try? Watcher(on: loop, socket) { [unowned self] readiness in act(socket, readiness) }
-        }
-        var wanted: Readiness = []
-        if poll & Int32(keyhole_curl_poll_in.rawValue) != 0 { wanted.insert(.readable) }
-        if poll & Int32(keyhole_curl_poll_out.rawValue) != 0 { wanted.insert(.writable) }
-        watchers[socket]?.wait(for: wanted)
-    }
-
-    private func schedule(_ milliseconds: Int) {
-        if milliseconds < 0 { timer?.stop() } else { timer?.start(after: .milliseconds(milliseconds)) }
-    }
-
-    private func act(_ socket: Int32, _ readiness: Readiness) {
-        guard let multi else { return }
+    private func finishTransfers() {
+        guard let driver else { return }
         // A completion may drop the last reference to this object.
         withExtendedLifetime(self) {
-            keyhole_curl_act(multi, socket, readiness.contains(.readable), readiness.contains(.writable))
             var ending = keyhole_curl_done
             var reason: UnsafePointer<CChar>?
             var redirected: UnsafePointer<CChar>?
             var status = 0
-            while let context = keyhole_curl_next_done(multi, &ending, &reason, &status, &redirected) {
+            while let context = keyhole_curl_next_done(driver.multi, &ending, &reason, &status, &redirected) {
                 let transfer = Unmanaged<HTTPTransfer>.fromOpaque(context).takeUnretainedValue()
                 let result = transfer.result(
                     ending, status: status, redirectedTo: redirected.map { String(cString: $0) },
@@ -94,7 +75,7 @@ public final class HTTPClient {
     }
 
     func forget(_ transfer: HTTPTransfer) {
-        transfer.end(in: multi)
+        transfer.end(in: driver?.multi)
         transfers[ObjectIdentifier(transfer)] = nil
     }
 }

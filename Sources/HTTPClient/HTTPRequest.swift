@@ -54,6 +54,8 @@ public enum HTTPFailure: Error, Equatable, CustomStringConvertible {
     case timedOut
     /// Headers or body were over their limit.
     case tooLarge
+    /// The HTTP proxy does not connect us: its status.
+    case proxyRefused(status: Int)
     /// No connection, a broken one, a certificate that does not fit: libcurl's words.
     case failed(String)
 
@@ -63,6 +65,9 @@ public enum HTTPFailure: Error, Equatable, CustomStringConvertible {
         case .badURL(let reason): "not an http or https URL: \(reason)"
         case .timedOut: "timed out"
         case .tooLarge: "the answer is larger than allowed"
+        case .proxyRefused(407):
+            "the HTTP proxy answered 407: it asks for a user and password, as in https_proxy=http://USER:PASSWORD@HOST:PORT"
+        case .proxyRefused(let status): "the HTTP proxy answered \(status) and does not connect us: see https_proxy, http_proxy and no_proxy"
         case .failed(let reason): reason
         }
     }

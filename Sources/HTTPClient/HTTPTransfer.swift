@@ -33,7 +33,8 @@ public final class HTTPTransfer {
         client?.forget(self)
     }
 
-    func start(in multi: OpaquePointer) throws(HTTPFailure) {
+    /// - Parameter certificates: See ``HTTPClient/init(on:certificates:)``.
+    func start(in multi: OpaquePointer, certificates: String?) throws(HTTPFailure) {
         let lines = request.headers.map { "\($0.name): \($0.value)" }
         // curl would ask for permission to send a larger body, and wait for it.
         let all = lines + ["Expect:"]
@@ -43,30 +44,27 @@ public final class HTTPTransfer {
         guard let scheme = httpScheme(of: request.url) else { throw .badURL(request.url) }
         handle = withCStrings(all) { headers in
             (request.body ?? []).withUnsafeBufferPointer { body in
-                request.method.withCString { method in
-                    request.url.withCString { url in
-                        // An https relay must not be able to send us somewhere in clear text.
-                        scheme.withCString { scheme in
-                            var description = keyhole_curl_request()
-                            description.method = method
-                            description.url = url
-                            description.headers = headers
-                            description.body = request.body == nil ? nil : body.baseAddress ?? emptyBody
-                            description.body_length = body.count
-                            description.connect_timeout_ms = Int(min(Self.connectTimeout, request.timeout).millisecondsRoundedUp)
-                            description.timeout_ms = max(1, Int(request.timeout.millisecondsRoundedUp))
-                            description.most_redirects = Self.mostRedirects
-                            description.schemes = scheme
-                            description.context = Unmanaged.passUnretained(self).toOpaque()
-                            description.on_header = { context, bytes, count in
-                                HTTPTransfer.from(context).takeHeader(UnsafeBufferPointer(start: bytes, count: count))
-                            }
-                            description.on_body = { context, bytes, count in
-                                HTTPTransfer.from(context).takeBody(UnsafeBufferPointer(start: bytes, count: count))
-                            }
-                            return keyhole_curl_start(multi, &description)
-                        }
+                withCStrings([request.method, request.url, scheme] + (certificates.map { [$0] } ?? [])) { strings in
+                    var description = keyhole_curl_request()
+                    description.method = strings[0]
+                    description.url = strings[1]
+                    // An https relay must not be able to send us somewhere in clear text.
+                    description.schemes = strings[2]
+                    description.certificates = strings[3]
+                    description.headers = headers
+                    description.body = request.body == nil ? nil : body.baseAddress ?? emptyBody
+                    description.body_length = body.count
+                    description.connect_timeout_ms = Int(min(Self.connectTimeout, request.timeout).millisecondsRoundedUp)
+                    description.timeout_ms = max(1, Int(request.timeout.millisecondsRoundedUp))
+                    description.most_redirects = Self.mostRedirects
+                    description.context = Unmanaged.passUnretained(self).toOpaque()
+                    description.on_header = { context, bytes, count in
+                        HTTPTransfer.from(context).takeHeader(UnsafeBufferPointer(start: bytes, count: count))
                     }
+                    description.on_body = { context, bytes, count in
+                        HTTPTransfer.from(context).takeBody(UnsafeBufferPointer(start: bytes, count: count))
+                    }
+                    return keyhole_curl_start(multi, &description)
                 }
             }
         }

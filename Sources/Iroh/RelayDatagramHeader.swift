@@ -53,9 +53,16 @@ public struct RelayDatagramHeader: Equatable, Sendable {
         segmentSize = isBatch ? UInt16(frame[length - 2]) << 8 | UInt16(frame[length - 1]) : nil
     }
 
-    var encoded: [UInt8] {
-        var bytes = [direction.rawValue | (segmentSize == nil ? 0 : 1)] + id.bytes + [ecn]
-        if let segmentSize { bytes += [UInt8(segmentSize >> 8), UInt8(segmentSize & 0xff)] }
-        return bytes
+    /// The header's bytes, without an allocation.
+    public func withEncoded<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        withUnsafeTemporaryAllocation(byteCount: Self.length(isBatch: true), alignment: 1) { bytes in
+            bytes[0] = direction.rawValue | (segmentSize == nil ? 0 : 1)
+            id.withUnsafeBytes { UnsafeMutableRawBufferPointer(rebasing: bytes[Self.idOffset...]).copyMemory(from: $0) }
+            bytes[Self.idOffset + EndpointID.length] = ecn
+            if let segmentSize { bytes.storeBytes(of: segmentSize.bigEndian, toByteOffset: length - 2, as: UInt16.self) }
+            return body(UnsafeRawBufferPointer(rebasing: bytes[..<length]))
+        }
     }
+
+    var encoded: [UInt8] { withEncoded { Array($0) } }
 }

@@ -24,6 +24,9 @@ public struct RelayURL: Hashable, Sendable, CustomStringConvertible {
             + (path.first == "/" ? "" : "/") + path
     }
 
+    /// Host and port as they stand in the URL and in the `Host` of a request, without the scheme's own port.
+    public var authority: String { String(description.drop { $0 != "/" }.dropFirst(2).prefix { $0 != "/" }) }
+
     private static func hostAndPort(_ authority: Substring) -> (Substring, String)? {
         var host = authority
         var port = ""

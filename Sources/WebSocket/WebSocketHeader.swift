@@ -70,21 +70,34 @@ public struct WebSocketHeader: Equatable, Sendable {
         if opcode.isControl, !isFinal || payload > Self.largestControl { throw .protocolError }
     }
 
-    public func append(to bytes: inout [UInt8]) {
-        bytes.append((isFinal ? 0x80 : 0) | opcode.rawValue)
-        let masked: UInt8 = mask == nil ? 0 : 0x80
-        if payload < 126 {
-            bytes.append(masked | UInt8(payload))
-        } else if payload <= 0xffff {
-            bytes.append(masked | 126)
-            bytes.append(UInt8(payload >> 8))
-            bytes.append(UInt8(payload & 0xff))
-        } else {
-            bytes.append(masked | 127)
-            withUnsafeBytes(of: UInt64(payload).bigEndian) { bytes.append(contentsOf: $0) }
+    public func append(to bytes: inout [UInt8]) { withEncoded { bytes.append(contentsOf: $0) } }
+
+    /// The header's bytes, without an allocation.
+    public func withEncoded<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        withUnsafeTemporaryAllocation(byteCount: Self.longest, alignment: 8) { bytes in
+            bytes[0] = (isFinal ? 0x80 : 0) | opcode.rawValue
+            let masked: UInt8 = mask == nil ? 0 : 0x80
+            var position = 2
+            if payload < 126 {
+                bytes[1] = masked | UInt8(payload)
+            } else if payload <= 0xffff {
+                bytes[1] = masked | 126
+                bytes.storeBytes(of: UInt16(payload).bigEndian, toByteOffset: position, as: UInt16.self)
+                position += 2
+            } else {
+                bytes[1] = masked | 127
+                bytes.storeBytes(of: UInt64(payload).bigEndian, toByteOffset: position, as: UInt64.self)
+                position += 8
+            }
+            if let mask {
+                bytes.storeBytes(of: mask, toByteOffset: position, as: UInt32.self)
+                position += 4
+            }
+            return body(UnsafeRawBufferPointer(rebasing: bytes[..<position]))
         }
-        if let mask { withUnsafeBytes(of: mask) { bytes.append(contentsOf: $0) } }
     }
+
+    private static let longest = 14
 }
 
 /// Masks or unmasks a payload in place (RFC 6455, 5.3).

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Loads and initialises the library once. Returns NULL, or why it can't be had (valid until the process ends). */
 const char *keyhole_curl_load(void);
@@ -38,6 +39,12 @@ struct keyhole_curl_request {
     long most_redirects;
     /* Comma-separated: where the request and its redirects may go. */
     const char *schemes;
+    /* A file of certificates to trust instead of the system's; NULL for those. */
+    const char *certificates;
+    /* Only connect, with TLS and through a proxy if need be: the transfer is done then, and its connection open until it is ended. It has
+       to be the only transfer of its multi handle: libcurl takes an open connection with bytes to be read for a dead one when another
+       transfer begins. The callbacks are not called. */
+    bool connect_only;
     void *context;
     /* Both return whether to go on. A header line comes with its line end; each response of a redirect begins with a status line. */
     bool (*on_header)(void *context, const uint8_t *bytes, size_t count);
@@ -69,5 +76,18 @@ void keyhole_curl_act(keyhole_curl_multi *multi, int socket, bool readable, bool
    and *redirected are valid. *redirected is the URL that answered in the end, NULL if it is the one that was asked. */
 void *keyhole_curl_next_done(keyhole_curl_multi *multi, enum keyhole_curl_ending *ending, const char **reason, long *status,
                              const char **redirected);
+
+/* The socket of a connection that was only made, -1 if there is none. */
+int keyhole_curl_socket(keyhole_curl_transfer *transfer);
+/* With which HTTP status a proxy answered, 0 if none did. */
+long keyhole_curl_proxy_status(keyhole_curl_transfer *transfer);
+
+enum { keyhole_curl_would_wait = -1, keyhole_curl_broken = -2 };
+
+/* Receives from a connection that was only made. Returns the number of bytes, 0 at the end of the stream, or one of the above; *reason
+   is valid until the next call. */
+ssize_t keyhole_curl_receive(keyhole_curl_transfer *transfer, void *bytes, size_t capacity, const char **reason);
+/* Sends likewise. After keyhole_curl_would_wait, the same bytes have to be sent again from the same place: OpenSSL insists. */
+ssize_t keyhole_curl_send(keyhole_curl_transfer *transfer, const void *bytes, size_t length, const char **reason);
 
 #endif

@@ -1,0 +1,14 @@
+import Iroh
+
+/// How much may wait, and how much goes at once.
+public enum RelaySendLimits {
+    /// Bytes that wait for the network, beside those that the kernel holds; further datagrams are dropped, as at any bottleneck. It is
+    /// 40 ms of 100 Mbit/s: QUIC's own congestion control finds the rest, more waiting would only be delay.
+    public static let queuedBytes = 512 << 10
+    /// Bytes of datagrams in one frame. It could be twice as many; but a receiver sees the first of them only when the last has come.
+    public static let batchBytes = RelayFrame.largestSent / 2
+    /// Datagrams, or batches of them, that wait while there is no connection, and how long: a handshake's first flights, which are of no
+    /// use later, when QUIC has sent them anew.
+    static let waiting = 32
+    static let waitingTime = Duration.seconds(3)
+}
