@@ -58,9 +58,10 @@ let libraries: [[Target]] = [
     library("Discovery", ["PublicationState", "Mainline", "RateLimits", "Iroh", "Pkarr", "HTTPClient", "EventLoop", "JSON", "Crypto", "Platform"]),
     library("DNSServer", ["Pkarr", "RateLimits", "EventLoop", "Crypto", "Platform"]),
     library("PkarrRelay", ["Metrics", "Discovery", "Mainline", "Pkarr", "HTTPServer", "RateLimits", "EventLoop", "Crypto", "Platform"], testedWith: ["HTTPClient"]),
-    library("QUIC", ["CQUIC", "Crypto", "Platform"]),
-    library("Paths", ["CPlatform", "QUIC", "Iroh", "EventLoop", "Platform"]),
-    library("Tunnel", ["Paths", "QUIC", "EventLoop", "JSON", "Crypto", "Platform"]),
+    library("QUIC", ["CQUIC", "Iroh", "Crypto", "Platform"]),
+    library("IrohRelayClient", ["Iroh", "WebSocket", "HTTPClient", "EventLoop", "Crypto", "Platform"]),
+    library("Paths", ["CPlatform", "QUIC", "IrohRelayClient", "HTTPClient", "Iroh", "EventLoop", "Crypto", "Platform"], testedWith: ["IrohRelay"]),
+    library("Tunnel", ["Paths", "QUIC", "Iroh", "EventLoop", "JSON", "Crypto", "Platform"]),
     library("Toolkit", ["JSON", "Platform", "RateLimits", "Crypto", "EventLoop", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 ]
 

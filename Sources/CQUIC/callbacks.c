@@ -78,6 +78,23 @@ static int recv_stateless_reset(ngtcp2_conn *conn, const ngtcp2_pkt_stateless_re
     return 0;
 }
 
+#ifdef NGTCP2_BEFORE_1_0
+#define OLD_PATH
+#else
+#define OLD_PATH const ngtcp2_path *old,
+#endif
+
+static int path_validation(ngtcp2_conn *conn, uint32_t flags, const ngtcp2_path *path, OLD_PATH ngtcp2_path_validation_result result, void *user) {
+    (void)conn, (void)flags;
+#ifndef NGTCP2_BEFORE_1_0
+    (void)old;
+#endif
+    struct keyhole_quic_connection *connection = user;
+    if (result != NGTCP2_PATH_VALIDATION_RESULT_ABORTED)
+        connection->handlers->path_validated(connection->owner, keyhole_quic_name(&path->remote), result == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS);
+    return 0;
+}
+
 static void random_bytes(uint8_t *dest, size_t length, const ngtcp2_rand_ctx *context) {
     (void)context;
     (void)gnutls_rnd(GNUTLS_RND_NONCE, dest, length);
@@ -128,7 +145,7 @@ static int server_recv_crypto_data(ngtcp2_conn *conn, encryption_level level, ui
     .recv_stateless_reset = recv_stateless_reset, .handshake_completed = handshake_completed, .handshake_confirmed = handshake_confirmed, .stream_open = stream_open,               \
     .recv_stream_data = recv_stream_data, .acked_stream_data_offset = acked_stream_data_offset, .stream_close = stream_close,         \
     .stream_reset = stream_reset, .stream_stop_sending = stream_stop_sending, .extend_max_stream_data = extend_max_stream_data,       \
-    .extend_max_local_streams_bidi = extend_max_local_streams_bidi
+    .extend_max_local_streams_bidi = extend_max_local_streams_bidi, .path_validation = path_validation
 
 const ngtcp2_callbacks keyhole_quic_client_callbacks = {
     .client_initial = ngtcp2_crypto_client_initial_cb,

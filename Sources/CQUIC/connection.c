@@ -185,6 +185,21 @@ struct keyhole_quic_written keyhole_quic_write(struct keyhole_quic_connection *c
     return written;
 }
 
+uint64_t keyhole_quic_current_name(struct keyhole_quic_connection *connection) {
+    return keyhole_quic_name(&ngtcp2_conn_get_path(connection->conn)->remote);
+}
+
+int keyhole_quic_migrate(struct keyhole_quic_connection *connection, uint64_t local_name, uint64_t remote_name, bool validate_first, uint64_t now) {
+    struct keyhole_quic_path path;
+    keyhole_quic_make_path(&path, local_name, remote_name);
+    return validate_first ? ngtcp2_conn_initiate_migration(connection->conn, &path.path, now)
+                          : ngtcp2_conn_initiate_immediate_migration(connection->conn, &path.path, now);
+}
+
+void keyhole_quic_set_keep_alive(struct keyhole_quic_connection *connection, uint64_t timeout) {
+    ngtcp2_conn_set_keep_alive_timeout(connection->conn, timeout);
+}
+
 void keyhole_quic_paced(struct keyhole_quic_connection *connection, uint64_t now) { ngtcp2_conn_update_pkt_tx_time(connection->conn, now); }
 
 ssize_t keyhole_quic_write_close(struct keyhole_quic_connection *connection, uint8_t *dest, size_t capacity, bool application, int library_error,

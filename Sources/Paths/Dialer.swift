@@ -1,64 +1,78 @@
 import Crypto
 import EventLoop
+import Iroh
+import IrohRelayClient
 import Platform
 import QUIC
 
-/// One attempt to reach a peer: its addresses are tried one after the other, each with a short head start before the next (RFC 8305), and the
-/// first that completes the handshake wins.
+/// One attempt to reach a peer: its addresses and relays are tried one after the other, each with a short head start before the next (RFC
+/// 8305), and the first that completes the handshake wins.
 public final class Dialer: ConnectionHandler {
     /// How long an address may stay silent before the next is tried beside it (RFC 8305, section 5).
     public static let headStart: Duration = .milliseconds(250)
     /// Addresses tried at most. A packet has room for some thirty, and each costs packets to somebody.
     public static let mostAddresses = 16
+    /// Relays tried at most. An endpoint is at one of them, and each costs a connection.
+    public static let mostRelays = 4
 
-    /// An address that did not work.
+    /// A way that did not work.
     public struct Failure: Sendable, CustomStringConvertible {
-        public var remote: SocketAddress
+        public var target: Target
         public var reason: String
         /// From the start of its own attempt.
         public var after: Duration
+        /// Whether a relay has turned us away.
+        public var isRefusal = false
 
-        public var description: String { "\(remote): \(reason)" }
+        public var description: String { "\(target): \(reason)" }
     }
 
     public enum Outcome {
         /// The caller sets the connection's handler.
         case connected(Connection, failures: [Failure])
         case failed([Failure])
-        /// Whoever answered there has another key. No other address is tried.
-        case wrongPeer(SocketAddress)
+        /// Whoever answered there has another key. No other way is tried.
+        case wrongPeer(Target)
     }
 
     private struct Attempt {
         var connection: Connection
-        var remote: SocketAddress
+        var target: Target
         var started: Instant
     }
 
     private let driver: EndpointDriver
     private let peer: PublicKey
-    private var addresses: ArraySlice<SocketAddress>
+    private var targets: ArraySlice<Target>
     private var attempts: [Attempt] = []
     private var failures: [Failure] = []
     private var timer: Timer!
     private var limit: Timer!
+    private var observer: Int!
     private var completion: ((Outcome) -> Void)?
 
     /// - Parameters:
     ///   - timeout: For the whole attempt.
     ///   - completion: Called once, never from inside this call. The dialer keeps itself until then.
-    public init(
-        _ peer: PublicKey, at addresses: [SocketAddress], over driver: EndpointDriver, on loop: EventLoop, timeout: Duration,
-        completion: @escaping (Outcome) -> Void
-    ) {
+    public init(_ peer: EndpointAddress, over driver: EndpointDriver, timeout: Duration, completion: @escaping (Outcome) -> Void) {
         self.driver = driver
-        self.peer = peer
-        self.addresses = Self.interleaved(addresses).prefix(Self.mostAddresses)
-        timer = Timer(on: loop) { self.tryNext() }
-        limit = Timer(on: loop) { self.giveUp(timeout) }
+        self.peer = peer.id
+        targets = Self.order(peer)[...]
+        timer = Timer(on: driver.loop) { self.tryNext() }
+        limit = Timer(on: driver.loop) { self.giveUp() }
         self.completion = completion
+        observer = driver.relays.observe { [unowned self] in relay($0, $1) }
         timer.start(after: .zero)
         limit.start(after: timeout)
+    }
+
+    /// An address of each family, then a relay, which works where they don't; after it the other addresses, and then the other relays.
+    static func order(_ peer: EndpointAddress) -> [Target] {
+        let addresses = interleaved(peer.addresses).prefix(mostAddresses).map(Target.address)[...]
+        let relays = peer.relayURLs.prefix(mostRelays).map(Target.relay)[...]
+        let first = Set(peer.addresses.map(\.ip.isV6)).count
+        let order = [addresses.prefix(first), relays.prefix(1), addresses.dropFirst(first), relays.dropFirst()]
+        return order.flatMap { $0 }
     }
 
     /// Families take turns, in the order given, IPv6 first (RFC 8305, section 4).
@@ -71,29 +85,42 @@ public final class Dialer: ConnectionHandler {
 
     private func tryNext() {
         guard completion != nil else { return }
-        guard let remote = addresses.popFirst() else {
+        guard let target = targets.popFirst() else {
             if attempts.isEmpty { finish(.failed(failures)) }
             return
         }
-        guard let path = driver.path(to: remote) else {
-            failures.append(Failure(remote: remote, reason: "no \(remote.ip.isV6 ? "IPv6" : "IPv4") here", after: .zero))
-            return tryNext()
+        let path: NetworkPath
+        switch target {
+        case .address(let remote):
+            guard let direct = driver.path(to: remote) else {
+                failures.append(Failure(target: target, reason: "no \(remote.ip.isV6 ? "IPv6" : "IPv4") here", after: .zero))
+                return tryNext()
+            }
+            path = direct
+        case .relay(let url): path = driver.relays.path(through: url, to: EndpointID(peer))
         }
         let now = Instant.now
         let connection = driver.endpoint.connect(to: peer, on: path, handler: self, now: now)
-        attempts.append(Attempt(connection: connection, remote: remote, started: now))
+        attempts.append(Attempt(connection: connection, target: target, started: now))
         timer.start(after: Self.headStart)
     }
 
-    private func giveUp(_ timeout: Duration) {
+    private func giveUp() {
         let now = Instant.now
         let late = attempts
         attempts = []
         for attempt in late {
-            failures.append(Failure(remote: attempt.remote, reason: "no answer", after: now - attempt.started))
+            failures.append(Failure(target: attempt.target, reason: silence(of: attempt.target), after: now - attempt.started))
             attempt.connection.close(code: 0, now: now)
         }
         finish(.failed(failures))
+    }
+
+    /// Why nothing came from there.
+    private func silence(of target: Target) -> String {
+        guard case .relay(let url) = target else { return "no answer" }
+        if driver.relays.isConnected(url) { return "no answer: the peer is not at this relay" }
+        return driver.relays.link(to: url).lastFailure.map { "\($0)" } ?? "no connection to the relay"
     }
 
     private func finish(_ outcome: Outcome) {
@@ -101,6 +128,7 @@ public final class Dialer: ConnectionHandler {
         self.completion = nil
         timer = nil
         limit = nil
+        driver.relays.stopObserving(observer)
         let losers = attempts
         attempts = []
         for attempt in losers {
@@ -108,6 +136,24 @@ public final class Dialer: ConnectionHandler {
             attempt.connection.close(code: 0, now: .now)
         }
         completion(outcome)
+    }
+
+    /// A relay that can't be reached, or that turns us away, need not be waited for.
+    private func relay(_ url: RelayURL, _ event: RelayTransports.Event) {
+        guard case .changed(let state) = event, let index = attempts.firstIndex(where: { $0.target == .relay(url) }) else { return }
+        let reason: String
+        switch state {
+        case .connecting, .connected: return
+        case .waiting(let failure): reason = "\(failure)"
+        case .refused(let words): reason = words
+        }
+        let attempt = attempts.remove(at: index)
+        attempt.connection.handler = nil
+        attempt.connection.close(code: 0, now: .now)
+        var failure = Failure(target: attempt.target, reason: reason, after: Instant.now - attempt.started)
+        if case .refused = state { failure.isRefusal = true }
+        failures.append(failure)
+        tryNext()
     }
 
     public func connectionEstablished(_ connection: Connection) {
@@ -118,8 +164,9 @@ public final class Dialer: ConnectionHandler {
     public func connectionClosed(_ connection: Connection, reason: CloseReason) {
         guard let index = attempts.firstIndex(where: { $0.connection === connection }) else { return }
         let attempt = attempts.remove(at: index)
-        if reason == .wrongPeer { return finish(.wrongPeer(attempt.remote)) }
-        failures.append(Failure(remote: attempt.remote, reason: reason.description, after: Instant.now - attempt.started))
+        if reason == .wrongPeer { return finish(.wrongPeer(attempt.target)) }
+        let words = reason == .handshakeTimeout ? silence(of: attempt.target) : reason.description
+        failures.append(Failure(target: attempt.target, reason: words, after: Instant.now - attempt.started))
         tryNext()
     }
 

@@ -1,20 +1,27 @@
+import Crypto
 import EventLoop
 import Glibc
 import Platform
 import QUIC
 
-/// Runs a QUIC endpoint on UDP sockets and the event loop.
+/// Runs a QUIC endpoint on UDP sockets, relays and the event loop.
 public final class EndpointDriver: DatagramSink {
     public let endpoint: Endpoint
-    private let loop: EventLoop
+    /// The relays that datagrams go through.
+    public private(set) var relays: RelayTransports!
+    let loop: EventLoop
     private var sockets: [UDPSocket] = []
     private var timer: Timer!
     private var beforeWaiting: BeforeWaiting!
     private var armed: Instant?
 
-    public init(_ endpoint: Endpoint, on loop: EventLoop) {
-        self.endpoint = endpoint
+    /// - Parameter relayToken: What is shown to relays that admit whoever has it.
+    public init(key: SecretKey, configuration: Configuration, relayToken: String? = nil, on loop: EventLoop) {
+        endpoint = Endpoint(key: key, configuration: configuration)
         self.loop = loop
+        relays = RelayTransports(key: key, token: relayToken, on: loop) { [unowned self] datagram, path, ecn in
+            endpoint.receive(datagram, on: path, ecn: ecn, now: .now)
+        }
         timer = Timer(on: loop) { [unowned self] in
             armed = nil
             endpoint.handleDeadline(now: .now)
@@ -24,7 +31,7 @@ public final class EndpointDriver: DatagramSink {
 
     /// Binds one more socket; connections may use it from then on.
     ///
-    /// - Returns: Its number for ``NetworkPath/socket``.
+    /// - Returns: Its number for ``NetworkPath/transport``.
     @discardableResult
     public func bind(_ address: SocketAddress) throws(SystemError) -> Int {
         let socket = try UDPSocket(
@@ -50,11 +57,19 @@ public final class EndpointDriver: DatagramSink {
 
     /// The path to an address over the first socket of its family; nil if there is none.
     public func path(to remote: SocketAddress) -> NetworkPath? {
-        sockets.firstIndex { $0.localAddress.ip.isV6 == remote.ip.isV6 }.map { NetworkPath(socket: $0, remote: remote) }
+        sockets.firstIndex { $0.localAddress.ip.isV6 == remote.ip.isV6 }.map { NetworkPath(transport: $0, remote: remote) }
+    }
+
+    /// What a path leads to: an address, or a relay.
+    public func target(of path: NetworkPath) -> Target {
+        path.address.map(Target.address) ?? .relay(relays.url(of: path))
     }
 
     public func send(_ bytes: UnsafeRawBufferPointer, segmentSize: Int, on path: NetworkPath, ecn: UInt8) -> Bool {
-        sockets[path.socket].send(bytes, segmentSize: segmentSize, on: path, ecn: ecn)
+        guard path.isRelayed else { return sockets[path.transport].send(bytes, segmentSize: segmentSize, on: path, ecn: ecn) }
+        // A relay that takes no more loses datagrams, as a router does, and holds nobody up.
+        relays.send(bytes, segmentSize: segmentSize, on: path, ecn: ecn)
+        return true
     }
 
     /// Writes what is due and sets the timer for what will be. Runs by itself before the loop waits; call it to get the last packets out
@@ -64,6 +79,7 @@ public final class EndpointDriver: DatagramSink {
         // Deadlines that have passed while packets were read need not wait for the timer.
         if let deadline = endpoint.deadline, deadline <= now { endpoint.handleDeadline(now: now) }
         _ = endpoint.flush(to: self, now: now)
+        relays.flush()
         guard let deadline = endpoint.deadline else {
             if armed != nil { timer.stop() }
             armed = nil
@@ -73,5 +89,11 @@ public final class EndpointDriver: DatagramSink {
         if let armed, armed <= deadline, armed > now { return }
         armed = deadline
         timer.start(after: max(.zero, deadline - now))
+    }
+
+    /// Sends what is left and leaves the relays.
+    public func close() {
+        flush()
+        relays.close()
     }
 }

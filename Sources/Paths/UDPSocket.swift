@@ -26,7 +26,7 @@ public final class UDPSocket {
     private let receiver: (UnsafeRawBufferPointer, NetworkPath, UInt8) -> Void
 
     /// - Parameters:
-    ///   - index: What ``NetworkPath/socket`` is for datagrams of this socket.
+    ///   - index: What ``NetworkPath/transport`` is for datagrams of this socket.
     ///   - receiver: Called for each datagram; the bytes are valid during the call.
     public init(
         on loop: EventLoop, bind address: SocketAddress, index: Int, receiver: @escaping (UnsafeRawBufferPointer, NetworkPath, UInt8) -> Void
@@ -72,7 +72,7 @@ public final class UDPSocket {
     private func deliver(_ message: UnsafeMutablePointer<keyhole_udp_message>) {
         let remote = UnsafeRawPointer(message).advanced(by: MemoryLayout<keyhole_udp_message>.offset(of: \.remote)!)
         guard let remote = SocketAddress(remote.assumingMemoryBound(to: sockaddr.self)) else { return }
-        let path = NetworkPath(socket: index, local: isWildcard ? message.localAddress : nil, remote: remote)
+        let path = NetworkPath(transport: index, local: isWildcard ? message.localAddress : nil, remote: remote)
         var rest = UnsafeRawBufferPointer(start: message.pointee.bytes, count: message.pointee.length)
         while !rest.isEmpty {
             let size = min(message.pointee.segment, rest.count)
@@ -112,7 +112,8 @@ public final class UDPSocket {
     }
 
     private func transmitOnce(_ bytes: UnsafeRawBufferPointer, _ segmentSize: Int, _ path: NetworkPath, _ ecn: UInt8) -> Int32 {
-        path.remote.withSockaddr { address, length in
+        guard let remote = path.address else { return 0 }
+        return remote.withSockaddr { address, length in
             path.local.withBytes { local, localLength in
                 do throws(SystemError) {
                     try systemCall("sendmsg") {

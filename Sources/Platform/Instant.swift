@@ -7,6 +7,9 @@ public struct Instant: Comparable, Hashable, Sendable {
 
     public init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
 
+    /// Later than all others.
+    public static let never = Instant(nanoseconds: .max)
+
     /// The present moment (`CLOCK_MONOTONIC`).
     public static var now: Instant {
         var time = timespec()

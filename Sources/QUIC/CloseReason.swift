@@ -8,6 +8,8 @@ public enum CloseReason: Equatable, Sendable {
     case wrongPeer
     /// Nothing was heard for the idle timeout.
     case idle
+    /// The peer was silent, and no other path led to it.
+    case noPath
     /// No handshake came about in time.
     case handshakeTimeout
     /// The peer has lost the connection: a stateless reset.
@@ -25,6 +27,7 @@ extension CloseReason: CustomStringConvertible {
             "\(byPeer ? "the peer reported" : "found") error 0x\(String(code, radix: 16))\(Self.words(code))\(reason.isEmpty ? "" : ": \(reason)")"
         case .wrongPeer: "the peer proved to be somebody else"
         case .idle: "nothing was heard for the idle timeout"
+        case .noPath: "the peer is silent, and no other path leads to it"
         case .handshakeTimeout: "no answer"
         case .reset: "the peer has forgotten the connection"
         case .version: "the peer speaks no QUIC version 1"

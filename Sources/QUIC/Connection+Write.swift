@@ -53,7 +53,7 @@ extension Connection {
     func write(_ buffer: PacketBuffer, to sink: any DatagramSink, now: Instant) -> Turn {
         (unanswered, ungranted) = (0, 0)
         defer {
-            pace(noteStatistics(), now)
+            pace(noteWritten(now: now), now)
         }
         for _ in 0..<Self.batchesPerTurn {
             var batch = Batch()
@@ -127,10 +127,6 @@ extension Connection {
 
     private func flush(_ batch: Batch, _ buffer: PacketBuffer, _ sink: any DatagramSink) -> Bool {
         guard batch.packets > 0 else { return true }
-        if names.setCurrent(batch.name) {
-            pendingMoved = true
-            endpoint.hasNews(self)
-        }
         unpaced += batch.length
         guard let path = names.path(named: batch.name) else { return true }
         return sink.send(UnsafeRawBufferPointer(start: buffer.bytes + batch.start, count: batch.length), segmentSize: batch.segment,

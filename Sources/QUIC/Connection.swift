@@ -13,8 +13,18 @@ public protocol ConnectionHandler: AnyObject {
     func connectionAllowsStreams(_ connection: Connection)
     /// The connection goes on along another path.
     func connectionMoved(_ connection: Connection)
+    /// A client's connection has heard nothing for a while although something has been sent that wants an answer: its path may be dead.
+    /// Called again, ever more rarely, as long as that goes on.
+    func connectionIsSilent(_ connection: Connection)
+    /// A path that the client opened with ``Connection/migrate(to:validatingFirst:now:)`` was found to work, or not to.
+    func connection(_ connection: Connection, validated path: NetworkPath, success: Bool)
     /// The connection has ended. Its streams have been told before.
     func connectionClosed(_ connection: Connection, reason: CloseReason)
+}
+
+extension ConnectionHandler {
+    public func connectionIsSilent(_ connection: Connection) {}
+    public func connection(_ connection: Connection, validated path: NetworkPath, success: Bool) {}
 }
 
 /// One QUIC connection. Made by an ``Endpoint``.
@@ -37,10 +47,12 @@ public final class Connection {
     var pendingEstablished = false
     var pendingStreamsAllowed = false
     var pendingMoved = false
+    var pendingSilent = false
+    private var pendingValidations: [(path: NetworkPath, success: Bool)] = []
 
     var isInSendList = false
     var isInReadyList = false
-    var deadline = Instant(nanoseconds: .max)
+    var deadline = Instant.never
     var deadlineIndex: Int?
 
     public private(set) var isEstablished = false
@@ -48,6 +60,14 @@ public final class Connection {
     public private(set) var closeReason: CloseReason?
     /// Set while the last news are delivered: a handler that closes the connection then is too late.
     var isEnding = false
+    /// Since when something waits for an answer on the path in use and nothing has come; only kept at a client.
+    public private(set) var silentSince: Instant?
+    /// When that has lasted so long that the path may be dead.
+    private var silenceDue = Instant.never
+    /// When something last came along the path in use.
+    public private(set) var lastHeard = Instant(nanoseconds: 0)
+    /// How long a pause may last before we ask whether the peer is still there; only varied at a client.
+    private var watchfulness: Duration
     /// Bytes sent since the pacer was last told; see `write`.
     var unpaced = 0
     /// Packets read, and bytes consumed, since the connection was last written.
@@ -63,6 +83,7 @@ public final class Connection {
         self.endpoint = endpoint
         self.isServer = isServer
         names = PathNames(path, destination: destination, name: endpoint.freshPathName())
+        watchfulness = endpoint.configuration.keepAlive
     }
 
     deinit { if let handle { keyhole_quic_free(handle) } }
@@ -98,10 +119,43 @@ public final class Connection {
         return stream
     }
 
+    /// Ends a connection that no path is left for.
+    public func abandon(now: Instant) {
+        guard !isClosed else { return }
+        endpoint.close(self, .noPath, now: now)
+    }
+
     /// Ends the connection with an application code; 0 is an orderly end.
     public func close(code: UInt64, reason: String = "", now: Instant) {
         guard !isClosed else { return }
         endpoint.close(self, .application(code: code, reason: reason, byPeer: false), now: now)
+    }
+
+    /// At a client: goes on along another path, at once or after it was found to work. The streams don't notice (RFC 9000, section 9).
+    ///
+    /// - Parameter validatingFirst: Not for a path that is much slower than the one in use: the peer would misread the numbers of packets
+    ///   that are overtaken (spec/path-migration.md, W4).
+    /// - Returns: False while that is impossible: before the handshake is confirmed, or without a spare id of the peer, which comes a round
+    ///   trip later.
+    public func migrate(to path: NetworkPath, validatingFirst: Bool, now: Instant) -> Bool {
+        guard !isServer, isConfirmed, !isClosed else { return false }
+        let name = endpoint.freshPathName()
+        guard keyhole_quic_migrate(handle, localName(for: name), name, validatingFirst, now.nanoseconds) == 0 else { return false }
+        names.add(path, destination: ConnectionID(bytes: []), name: name)
+        if !validatingFirst { (silentSince, silenceDue) = (nil, .never) }
+        notePath()
+        endpoint.wantsToSend(self)
+        return true
+    }
+
+    /// ngtcp2 demands a local address of its own for each path of a client. A server's tells nothing.
+    func localName(for name: UInt64) -> UInt64 { isServer ? Endpoint.localName : name }
+
+    /// Follows ngtcp2 to the path in use.
+    private func notePath() {
+        guard names.setCurrent(keyhole_quic_current_name(handle)) else { return }
+        pendingMoved = true
+        endpoint.hasNews(self)
     }
 
     func register(_ id: Int64) -> Stream {
@@ -198,17 +252,71 @@ public final class Connection {
 
     func streamClosed(_ id: Int64) { streams.removeValue(forKey: id)?.closedByLibrary() }
 
-    /// Reads one packet. Returns a library error, 0 if there is none.
-    func read(_ packet: UnsafeRawBufferPointer, on path: NetworkPath, destination: ConnectionID, ecn: UInt8, now: Instant) -> Int32 {
-        let name = names.name(for: path, destination: destination, fresh: endpoint.freshPathName)
-        return keyhole_quic_read(handle, Endpoint.localName, name, ecn, packet.bindMemory(to: UInt8.self).baseAddress, packet.count, now.nanoseconds)
+    func pathValidated(_ name: UInt64, success: Bool) {
+        guard let path = names.path(named: name) else { return }
+        pendingValidations.append((path, success))
+        endpoint.hasNews(self)
     }
 
-    func noteStatistics() -> keyhole_quic_statistics {
+    /// Reads one packet. Returns a library error, 0 if there is none.
+    func read(_ packet: UnsafeRawBufferPointer, on path: NetworkPath, destination: ConnectionID, ecn: UInt8, now: Instant) -> Int32 {
+        let known = isServer ? names.name(for: path, destination: destination, fresh: endpoint.freshPathName) : names.name(for: path)
+        // A client's server does not come from elsewhere (RFC 9000, section 9).
+        guard let name = known else { return 0 }
+        let bytes = packet.bindMemory(to: UInt8.self).baseAddress
+        let status = keyhole_quic_read(handle, localName(for: name), name, ecn, bytes, packet.count, now.nanoseconds)
+        guard status == 0 else { return status }
+        if name != names.currentName { notePath() }
+        if name == names.currentName { (silentSince, silenceDue, lastHeard) = (nil, .never, now) }
+        return 0
+    }
+
+    /// Notes what writing has changed.
+    func noteWritten(now: Instant) -> keyhole_quic_statistics {
         let statistics = keyhole_quic_statistics(handle)
         congestionWindow = Int(statistics.congestion_window)
+        if !isServer, isConfirmed, silentSince == nil, statistics.bytes_in_flight > 0 {
+            silentSince = now
+            // Three probe time-outs: a packet may be lost, and the first probe for it.
+            silenceDue = now + max(.nanoseconds(Int64(3 * statistics.probe_timeout)), Self.leastSilence)
+        }
+        notePath()
         return statistics
     }
+
+    /// Who only receives sends nothing that wants an answer, and would not notice that the path has died. So the first pause after data
+    /// has come is short, and each one after it is twice as long, up to the keep-alive.
+    private static let firstPause: Duration = .milliseconds(500)
+
+    /// A stream's bytes have come.
+    func noteData() {
+        guard !isServer, watchfulness != Self.firstPause else { return }
+        watch(min(Self.firstPause, endpoint.configuration.keepAlive))
+    }
+
+    private func watch(_ pause: Duration) {
+        watchfulness = pause
+        keyhole_quic_set_keep_alive(handle, UInt64(pause.nanoseconds))
+    }
+
+    /// When ngtcp2 or we have something to do.
+    var nextDeadline: Instant { min(Instant(nanoseconds: keyhole_quic_expiry(handle)), silenceDue) }
+
+    /// Something was due.
+    func noteExpiry(now: Instant) {
+        guard !isServer else { return }
+        if watchfulness < endpoint.configuration.keepAlive, now - lastHeard >= watchfulness {
+            watch(min(watchfulness * 2, endpoint.configuration.keepAlive))
+        }
+        guard let silentSince, silenceDue <= now else { return }
+        // Each time it lasts twice as long.
+        silenceDue = now + (now - silentSince)
+        pendingSilent = true
+        endpoint.hasNews(self)
+    }
+
+    /// A path with a round trip of some milliseconds is not given up for a pause that any scheduler may make.
+    private static let leastSilence: Duration = .milliseconds(250)
 
     /// Tells handlers what has happened, streams first opened first.
     func deliver() {
@@ -220,6 +328,15 @@ public final class Connection {
         if pendingMoved {
             pendingMoved = false
             handler?.connectionMoved(self)
+        }
+        if !pendingValidations.isEmpty {
+            let validations = pendingValidations
+            pendingValidations = []
+            for (path, success) in validations { handler?.connection(self, validated: path, success: success) }
+        }
+        if pendingSilent {
+            pendingSilent = false
+            handler?.connectionIsSilent(self)
         }
         if !openedStreams.isEmpty {
             let opened = openedStreams

@@ -47,8 +47,8 @@ extension Endpoint {
         var isRetried = false
         if tokenLength > 0 {
             var found = keyhole_quic_cid()
-            let status = path.remote.withSockaddr { address, length in
-                keyhole_quic_verify_retry_token(&found, token, tokenLength, retrySecret, [header], address, Int(length), Self.retryLifetime, now.nanoseconds)
+            let status = path.withProvedBytes { address, length in
+                keyhole_quic_verify_retry_token(&found, token, tokenLength, retrySecret, [header], address, length, Self.retryLifetime, now.nanoseconds)
             }
             if status == 0 { (original, isRetried) = (ConnectionID(found), true) }
         }
@@ -56,8 +56,8 @@ extension Endpoint {
         if !isRetried && handshakes >= configuration.retryThreshold {
             let fresh = ConnectionID(bytes: randomBytes(ConnectionID.issuedLength))
             var raw = fresh.raw
-            path.remote.withSockaddr { address, length in
-                answer(on: path) { keyhole_quic_write_retry($0, $1, [header], retrySecret, address, Int(length), &raw, now.nanoseconds) }
+            path.withProvedBytes { address, length in
+                answer(on: path) { keyhole_quic_write_retry($0, $1, [header], retrySecret, address, length, &raw, now.nanoseconds) }
             }
             return
         }

@@ -48,6 +48,10 @@ public final class Endpoint {
     var answers: [(bytes: [UInt8], path: NetworkPath)] = []
     private let buffer = PacketBuffer()
     private var lastPathName: UInt64 = 1
+    /// First packets of clients that came through a relay and wait a moment for their copies that come directly.
+    var held = HeldInitials()
+    /// The time of the present call.
+    private var clock = Instant(nanoseconds: 0)
     /// The connection of the packet before, which is most often that of this one too.
     private var lastFound: (id: ConnectionID, connection: Connection)?
 
@@ -76,6 +80,7 @@ public final class Endpoint {
 
     /// Takes one datagram that arrived on a socket.
     public func receive(_ datagram: UnsafeRawBufferPointer, on path: NetworkPath, ecn: UInt8, now: Instant) {
+        clock = now
         let bytes = datagram.bindMemory(to: UInt8.self)
         var header = keyhole_quic_header()
         guard keyhole_quic_parse_header(&header, bytes.baseAddress, bytes.count, ConnectionID.issuedLength) == 0,
@@ -86,7 +91,7 @@ public final class Endpoint {
         } else if let answer = closed.answer(to: id) {
             if let answer { answers.append((answer, path)) }
         } else if header.version != 0 {
-            accept(datagram, header, id, on: path, ecn: ecn, now: now)
+            if !hold(datagram, id, on: path, ecn: ecn, now: now) { accept(datagram, header, id, on: path, ecn: ecn, now: now) }
         } else if !offerReset(datagram, id, on: path, now: now) {
             resetUnknown(header, size: datagram.count, on: path, now: now)
         }
@@ -95,20 +100,26 @@ public final class Endpoint {
     /// Gives a short packet with an unknown id, which may be a stateless reset, to the connections with its sender: ngtcp2 compares the
     /// token. Returns whether there are any.
     private func offerReset(_ datagram: UnsafeRawBufferPointer, _ id: ConnectionID, on path: NetworkPath, now: Instant) -> Bool {
-        let candidates = dialled.filter { $0.path.remote == path.remote && $0.path.socket == path.socket }
+        // Only on the path in use: a late packet to a retired id may be answered with a reset on the path before, which is no news
+        // (spec/path-migration.md, W2).
+        let candidates = dialled.filter { $0.path.leads(whereLeads: path) }
         for connection in candidates { read(datagram, by: connection, id, on: path, isLong: false, ecn: 0, now: now) }
         return !candidates.isEmpty
     }
 
     /// Does what was due by `now`.
     public func handleDeadline(now: Instant) {
+        clock = now
         closed.removeExpired(now: now)
+        acceptHeld(now: now)
         while let connection = deadlines.first, connection.deadline <= now {
-            let status = keyhole_quic_handle_expiry(connection.handle, now.nanoseconds)
+            let isDue = keyhole_quic_expiry(connection.handle) <= now.nanoseconds
+            let status = isDue ? keyhole_quic_handle_expiry(connection.handle, now.nanoseconds) : 0
             if status != 0 {
                 fail(connection, status, now: now)
             } else {
-                deadlines.update(connection, to: Instant(nanoseconds: keyhole_quic_expiry(connection.handle)))
+                connection.noteExpiry(now: now)
+                deadlines.update(connection, to: connection.nextDeadline)
                 // Expiry without progress would spin: what is due now is done by writing, after which the deadline is read again.
                 if connection.deadline <= now { deadlines.update(connection, to: now + .nanoseconds(1)) }
                 wantsToSend(connection)
@@ -118,8 +129,8 @@ public final class Endpoint {
 
     /// When ``handleDeadline(now:)`` is to be called; nil if nothing is due.
     public var deadline: Instant? {
-        guard let first = deadlines.first?.deadline, first.nanoseconds != .max else { return nil }
-        return first
+        let first = min(deadlines.first?.deadline ?? .never, held.deadline ?? .never)
+        return first == .never ? nil : first
     }
 
     // Output
@@ -147,7 +158,10 @@ public final class Endpoint {
                     for rest in sendRound[(index + 1)...] { rest.isInSendList = false; wantsToSend(rest) }
                 case .failed(let status): fail(connection, status, now: now)
                 }
-                if !connection.isClosed { deadlines.update(connection, to: Instant(nanoseconds: keyhole_quic_expiry(connection.handle))) }
+                if !connection.isClosed {
+                    // What is due just now ngtcp2 does once its time is past.
+                    deadlines.update(connection, to: max(connection.nextDeadline, now + .nanoseconds(1)))
+                }
                 if isFull { break }
             }
             deliver()
@@ -209,7 +223,7 @@ public final class Endpoint {
         raw.credentials = credentials.handle
         raw.handlers = Handlers.table
         raw.owner = connection.owner
-        raw.local_name = Self.localName
+        raw.local_name = connection.localName(for: connection.names.currentName)
         raw.remote_name = connection.names.currentName
         raw.now = now.nanoseconds
         raw.initial_rtt = UInt64(configuration.initialRoundTrip.nanoseconds)
@@ -245,26 +259,24 @@ public final class Endpoint {
         connections[id] = connection
     }
 
+    /// Packets to an id are still under way when it is retired. A reset that answers one of them would end the connection at the peer
+    /// (spec/path-migration.md, W2).
+    private static let retiredLifetime: Duration = .seconds(10)
+
     func retire(_ id: ConnectionID, of connection: Connection) {
         connection.ids.remove(id)
+        closed.add(ids: [id], packet: [], until: clock + Self.retiredLifetime)
         connections[id] = nil
         if lastFound?.id == id { lastFound = nil }
     }
 
     func read(
-        _ datagram: UnsafeRawBufferPointer, by connection: Connection, _ id: ConnectionID, on arrival: NetworkPath, isLong: Bool, ecn: UInt8,
+        _ datagram: UnsafeRawBufferPointer, by connection: Connection, _ id: ConnectionID, on path: NetworkPath, isLong: Bool, ecn: UInt8,
         now: Instant
     ) {
-        var path = arrival
-        if connection.isServer {
-            // iroh sends its Initial to every address it knows at once; only the copy that came first is answered, and the others are no
-            // migration (spec/iroh-wire.md, 5.1). Handshake packets never move a connection (RFC 9000, section 9).
-            if isLong || !connection.isEstablished, path != connection.path { return }
-        } else {
-            // A client's own address is the system's business, and its server does not move (RFC 9000, section 9).
-            path.local = connection.path.local
-            if path != connection.path { return }
-        }
+        // iroh sends its Initial to every address it knows at once; only the copy that came first is answered, and the others are no
+        // migration (spec/iroh-wire.md, 5.1). Handshake packets never move a connection (RFC 9000, section 9).
+        if connection.isServer, isLong || !connection.isEstablished, path != connection.path { return }
         let wasEstablished = connection.isEstablished
         let status = connection.read(datagram, on: path, destination: id, ecn: ecn, now: now)
         hasNews(connection)
@@ -279,8 +291,7 @@ public final class Endpoint {
         } else {
             // ngtcp2 acknowledges an eighth of a round trip later, which is at once where that is short: most often the answer to what
             // has come takes the acknowledgement along a moment later.
-            let expiry = Instant(nanoseconds: keyhole_quic_expiry(connection.handle))
-            deadlines.update(connection, to: max(expiry, now + Self.ackPause))
+            deadlines.update(connection, to: max(connection.nextDeadline, now + Self.ackPause))
         }
     }
 
@@ -310,8 +321,9 @@ public final class Endpoint {
     }
 
     func close(_ connection: Connection, _ reason: CloseReason, now: Instant) {
-        guard case .application(let code, let text, _) = reason else { return }
-        end(connection, reason, packet: closePacket(connection, application: (code, Array(text.utf8.prefix(200))), now: now), now: now)
+        var application: (UInt64, [UInt8])?
+        if case .application(let code, let text, _) = reason { application = (code, Array(text.utf8.prefix(200))) }
+        end(connection, reason, packet: closePacket(connection, application: application, now: now), now: now)
     }
 
     private func closePacket(

@@ -25,7 +25,8 @@ enum Handlers {
             stream_reset: { _, stream, code in Handlers.stream(stream)?.resetByPeer(code) },
             stream_stop_sending: { _, stream, code in Handlers.stream(stream)?.stoppedByPeer(code) },
             stream_closed: { owner, _, id, _, _ in connection(owner).streamClosed(id) },
-            streams_allowed: { connection($0).pendingStreamsAllowed = true }))
+            streams_allowed: { connection($0).pendingStreamsAllowed = true },
+            path_validated: { connection($0).pathValidated($1, success: $2) }))
         return UnsafePointer(table)
     }()
 

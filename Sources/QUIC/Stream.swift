@@ -167,6 +167,7 @@ public final class Stream {
             received.append(bytes)
         }
         if fin { finReceived = true }
+        connection.noteData()
         pendingReadable = true
         connection.hasNews(self)
     }

@@ -1,5 +1,6 @@
 import Crypto
 import EventLoop
+import Iroh
 import Paths
 import Platform
 import QUIC
@@ -14,15 +15,15 @@ public final class PeerLink: ConnectionHandler {
         /// Nothing is known of where the peer is.
         case noAddresses
         case unreachable([Dialer.Failure])
-        case wrongPeer(SocketAddress)
+        case wrongPeer(Target)
         case lost(CloseReason)
         case overloaded
 
         public var description: String {
             switch self {
-            case .noAddresses: "no address of the peer is known"
+            case .noAddresses: "no address or relay of the peer is known"
             case .unreachable(let failures): failures.isEmpty ? "no way reached the peer" : "no way reached the peer (\(failures.map(\.description).joined(separator: "; ")))"
-            case .wrongPeer(let address): "\(address) proved to be somebody else"
+            case .wrongPeer(let target): "\(target) proved to be somebody else"
             case .lost(let reason): "the connection was lost: \(reason)"
             case .overloaded: "\(PeerLink.mostWaiting) streams wait already"
             }
@@ -37,25 +38,21 @@ public final class PeerLink: ConnectionHandler {
         case closed(CloseReason)
     }
 
-    public let peer: PublicKey
-    /// Where the peer is. A change counts from the next connection on.
-    public var addresses: [SocketAddress]
+    /// Where the peer is. A change counts for the next connection, and for the other paths of this one.
+    public var peer: EndpointAddress { didSet { keeper?.peer = peer } }
     private let driver: EndpointDriver
-    private let loop: EventLoop
     private let timeout: Duration
     private let onEvent: (Event) -> Void
     private var connection: Connection?
+    private var keeper: PathKeeper?
     private var isDialling = false
     private var waiting: [(Result<Stream, LinkError>) -> Void] = []
 
     public init(
-        _ peer: PublicKey, at addresses: [SocketAddress], over driver: EndpointDriver, on loop: EventLoop, timeout: Duration,
-        onEvent: @escaping (Event) -> Void
+        _ peer: EndpointAddress, over driver: EndpointDriver, timeout: Duration, onEvent: @escaping (Event) -> Void
     ) {
         self.peer = peer
-        self.addresses = addresses
         self.driver = driver
-        self.loop = loop
         self.timeout = timeout
         self.onEvent = onEvent
     }
@@ -75,18 +72,19 @@ public final class PeerLink: ConnectionHandler {
 
     private func dial() {
         guard !isDialling else { return }
-        guard !addresses.isEmpty else { return fail(.noAddresses) }
+        guard !peer.addresses.isEmpty || !peer.relayURLs.isEmpty else { return fail(.noAddresses) }
         isDialling = true
-        _ = Dialer(peer, at: addresses, over: driver, on: loop, timeout: timeout) { [self] outcome in
+        _ = Dialer(peer, over: driver, timeout: timeout) { [self] outcome in
             isDialling = false
             switch outcome {
             case .connected(let connection, let failures):
                 self.connection = connection
                 connection.handler = self
+                keeper = PathKeeper(connection, to: peer, over: driver)
                 onEvent(.connected(connection, failures: failures))
                 serveWaiting()
             case .failed(let failures): fail(.unreachable(failures))
-            case .wrongPeer(let address): fail(.wrongPeer(address))
+            case .wrongPeer(let target): fail(.wrongPeer(target))
             }
         }
     }
@@ -112,10 +110,17 @@ public final class PeerLink: ConnectionHandler {
 
     public func connectionAllowsStreams(_ connection: Connection) { serveWaiting() }
 
-    public func connectionMoved(_ connection: Connection) { onEvent(.moved(connection)) }
+    public func connectionMoved(_ connection: Connection) {
+        keeper?.connectionMoved()
+        onEvent(.moved(connection))
+    }
+
+    public func connectionIsSilent(_ connection: Connection) { keeper?.connectionIsSilent() }
 
     public func connectionClosed(_ connection: Connection, reason: CloseReason) {
         self.connection = nil
+        keeper?.stop()
+        keeper = nil
         onEvent(.closed(reason))
         if !waiting.isEmpty { dial() }
     }

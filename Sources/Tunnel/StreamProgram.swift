@@ -52,11 +52,13 @@ public struct StreamProgram {
     public static func environment(_ connection: Connection, localKey: PublicKey) -> [String] {
         let names = ["PROTO", "QUICREMOTEKEY", "QUICREMOTEIP", "QUICREMOTEPORT", "QUICLOCALKEY", "QUICALPN", "QUICPATH"]
         let inherited = processEnvironment().filter { entry in !names.contains { entry.hasPrefix("\($0)=") } }
+        // Through a relay a peer has no address, and UCSPI leaves unset what is not known.
+        let address = connection.path.address
         let values = [
-            "QUIC", connection.peer?.zBase32 ?? "", "\(connection.path.remote.ip)", "\(connection.path.remote.port)", localKey.zBase32,
-            connection.alpn, "direct",
+            "QUIC", connection.peer?.zBase32 ?? "", address.map { "\($0.ip)" }, address.map { "\($0.port)" }, localKey.zBase32,
+            connection.alpn, connection.path.word,
         ]
-        return inherited + zip(names, values).map { "\($0)=\($1)" }
+        return inherited + zip(names, values).compactMap { name, value in value.map { "\(name)=\($0)" } }
     }
 }
 

@@ -13,12 +13,14 @@ public protocol StreamBackend: AnyObject {
 /// The listening side: takes connections and hands their streams to a backend.
 public final class StreamServer: ConnectionAcceptor, ConnectionHandler {
     private let backend: any StreamBackend
+    private let driver: EndpointDriver
     private let log: (String) -> Void
     private var connections: [ObjectIdentifier: Connection] = [:]
 
     /// - Parameter log: Takes one line for each thing worth noting.
-    public init(_ backend: any StreamBackend, log: @escaping (String) -> Void) {
+    public init(_ backend: any StreamBackend, over driver: EndpointDriver, log: @escaping (String) -> Void) {
         self.backend = backend
+        self.driver = driver
         self.log = log
     }
 
@@ -27,19 +29,24 @@ public final class StreamServer: ConnectionAcceptor, ConnectionHandler {
         connection.handler = self
     }
 
-    public func connectionEstablished(_ connection: Connection) { log("\(connection.label) connected, ALPN \(connection.alpn)") }
+    public func connectionEstablished(_ connection: Connection) { log("\(label(connection)) connected, ALPN \(connection.alpn)") }
 
     public func connection(_ connection: Connection, opened stream: Stream) {
-        backend.serve(stream, of: connection) { [log] in log("\(connection.label) stream \(stream.id): \($0)") }
+        backend.serve(stream, of: connection) { [self] in log("\(label(connection)) stream \(stream.id): \($0)") }
     }
 
     public func connectionAllowsStreams(_ connection: Connection) {}
 
-    public func connectionMoved(_ connection: Connection) { log("\(connection.label) moved here") }
+    public func connectionMoved(_ connection: Connection) { log("\(label(connection)) moved here") }
 
     public func connectionClosed(_ connection: Connection, reason: CloseReason) {
         connections[ObjectIdentifier(connection)] = nil
-        log("\(connection.label) ended: \(reason)")
+        log("\(label(connection)) ended: \(reason)")
+    }
+
+    /// Who is at the other end, and where.
+    private func label(_ connection: Connection) -> String {
+        "\(connection.peer?.zBase32 ?? "unknown peer") at \(driver.target(of: connection.path))"
     }
 
     /// Ends all connections in order.
@@ -48,23 +55,20 @@ public final class StreamServer: ConnectionAcceptor, ConnectionHandler {
     }
 }
 
-extension Connection {
-    /// Who is at the other end, for logs.
-    public var label: String { "\(peer?.zBase32 ?? "unknown peer") at \(path.remote)" }
-}
-
 /// Streams go where `tunnel-bridge serve` says: it hands over a connected socket for each.
 public final class BridgeBackend: StreamBackend {
     private let bridge: HandoverClient
+    private let driver: EndpointDriver
     private let loop: EventLoop
 
-    public init(_ bridge: HandoverClient, on loop: EventLoop) {
+    public init(_ bridge: HandoverClient, over driver: EndpointDriver, on loop: EventLoop) {
         self.bridge = bridge
+        self.driver = driver
         self.loop = loop
     }
 
     public func serve(_ stream: Stream, of connection: Connection, _ log: @escaping (String) -> Void) {
-        let request = HandoverRequest(peer: connection.peer, alpn: connection.alpn, path: "direct", remote: "\(connection.path.remote)")
+        let request = HandoverRequest(peer: connection.peer, alpn: connection.alpn, path: connection.path.word, remote: "\(driver.target(of: connection.path))")
         bridge.requestConnection(request) { [loop] (result: consuming Result<FileDescriptor, HandoverError>) in
             switch consume result {
             case .success(let socket):

@@ -16,6 +16,8 @@ final class Dialling {
     private let timeout: Duration
     private let log: Log
     private let printsStreams: Bool
+    /// Which ways to a peer are taken of those that are known.
+    var usesRelays = true, usesAddresses = true
     private var links: [PublicKey: PeerLink] = [:]
     /// The peer of the newest line: meant when a request names none.
     private var latest: PublicKey?
@@ -60,15 +62,16 @@ final class Dialling {
     }
 
     private func learn(_ input: InputObject) throws {
-        let endpoint: EndpointAddress
+        var endpoint: EndpointAddress
         do throws(ObjectError) { endpoint = try EndpointAddress(json: input.object) } catch { throw CommandError(error, in: input) }
-        latest = endpoint.id
-        if let link = links[endpoint.id] {
-            link.addresses = endpoint.addresses
+        let id = endpoint.id
+        latest = id
+        if !usesRelays { endpoint.relayURLs = [] }
+        if !usesAddresses { endpoint.addresses = [] }
+        if let link = links[id] {
+            link.peer = endpoint
         } else {
-            links[endpoint.id] = PeerLink(endpoint.id, at: endpoint.addresses, over: driver, on: service.loop, timeout: timeout) {
-                [unowned self] in show($0, peer: endpoint.id)
-            }
+            links[id] = PeerLink(endpoint, over: driver, timeout: timeout) { [unowned self] in show($0, peer: id) }
         }
     }
 
@@ -96,7 +99,7 @@ final class Dialling {
                     _ = try StreamPump(stream, input: number, output: number, on: service.loop) { ending in
                         if ending != .finished { log.debug("stream \(stream.id) to \(peer): \(ending)") }
                     }
-                    responder.accept(path: "direct")
+                    responder.accept(path: stream.connection.path.word)
                 } catch {
                     Glibc.close(number)
                     stream.refuse()
@@ -118,10 +121,11 @@ final class Dialling {
 
     private func show(_ connection: Connection, _ failures: [Dialer.Failure]) {
         guard let peer = connection.peer else { return }
-        guard printsStreams else { return log.notice("connected to \(peer) at \(connection.path.remote), path direct") }
+        guard printsStreams else { return log.notice("connected to \(peer) at \(driver.target(of: connection.path)), path \(connection.path.word)") }
         let roundTrip = connection.roundTrip.map { ($0.milliseconds * 1000).rounded() / 1000 }
         printLine([
-            "peer": .string(peer.zBase32), "path": "direct", "remote": .string("\(connection.path.remote)"),
+            "peer": .string(peer.zBase32), "path": .string(connection.path.word),
+            "remote": .string("\(driver.target(of: connection.path))"),
             "rtt_ms": roundTrip.map(JSONValue.real) ?? .null, "failed": .array(failures.map(\.json)),
         ])
     }
@@ -146,14 +150,23 @@ final class Dialling {
 
 extension Dialer.Failure {
     fileprivate var json: JSONValue {
-        ["path": "direct", "remote": .string("\(remote)"), "reason": .string(reason), "after_ms": .integer(Int64(after.milliseconds))]
+        ["path": .string(target.pathWord), "remote": .string("\(target)"), "reason": .string(reason), "after_ms": .integer(Int64(after.milliseconds))]
     }
 }
 
 extension PeerLink.LinkError {
-    fileprivate var status: ExitStatus { if case .wrongPeer = self { .wrongPeer } else { .unreachable } }
+    fileprivate var status: ExitStatus {
+        switch self {
+        case .wrongPeer: .wrongPeer
+        // A relay that would have had us is no use for trying again: it wants a token, or the key on its list.
+        case .unreachable(let failures) where failures.contains(where: \.isRefusal): .permission
+        default: .unreachable
+        }
+    }
 
     func commandError(peer: PublicKey) -> CommandError {
-        CommandError(status, status == .wrongPeer ? "\(self), not \(peer)" : "\(peer): \(self)")
+        CommandError(
+            status, status == .wrongPeer ? "\(self), not \(peer)" : "\(peer): \(self)",
+            hint: status == .permission ? "give the token that the relay asks for in a file with --relay-token" : nil)
     }
 }

@@ -36,6 +36,15 @@ struct QUICDial: ToolkitCommand {
     @Option(help: ArgumentHelp("File with endpoint lines to read instead of standard input.", valueName: "file"))
     var endpoint: String?
 
+    @Option(help: ArgumentHelp("File with the token that the peers' relays ask for, readable by its owner only.", valueName: "file"))
+    var relayToken: String?
+
+    @Flag(help: "Use no relays.")
+    var noRelays = false
+
+    @Flag(help: "Use relays only, not the peers' addresses.")
+    var noDirect = false
+
     @Option(help: ArgumentHelp("Time after which a peer counts as unreachable.", valueName: "duration"))
     var timeout: DurationArgument = "10s"
 
@@ -55,6 +64,7 @@ struct QUICDial: ToolkitCommand {
             throw ValidationError("give one of --bridge SOCKET, --stdio and -- PROGRAM")
         }
         if stdio && endpoint == nil { throw ValidationError("--stdio needs --endpoint FILE: standard input belongs to the stream") }
+        if noRelays && noDirect { throw ValidationError("--no-relays and --no-direct leave no way to a peer") }
         if !QUIC.Configuration(alpn: [alpn]).isValid { throw ValidationError("--alpn takes a name of 1 to 255 bytes") }
     }
 
@@ -62,13 +72,15 @@ struct QUICDial: ToolkitCommand {
         if let bridge { try checkSocketPath(bridge) }
         let key = try key.map { try KeyFile.read($0) } ?? SecretKey.generate()
         let loop = EventLoop()
-        let driver = EndpointDriver(Endpoint(key: key, configuration: QUIC.Configuration(alpn: [alpn])), on: loop)
+        let token = try relayToken.map { try TokenFile.read($0) }
+        let driver = EndpointDriver(key: key, configuration: QUIC.Configuration(alpn: [alpn]), relayToken: token, on: loop)
         do throws(SystemError) { try driver.bindAnywhere() } catch { throw CommandError(.configuration, "no UDP socket: \(error)") }
         let service = Service(on: loop)
         let dialling = Dialling(driver: driver, service: service, timeout: timeout.duration, log: log, printsStreams: !stdio && program.isEmpty)
+        (dialling.usesRelays, dialling.usesAddresses) = (!noRelays, !noDirect)
         defer {
             dialling.close()
-            driver.flush()
+            driver.close()
         }
         if let bridge { return try serve(bridge, dialling, service, log) }
         try dialling.readFile(endpoint)
@@ -102,7 +114,7 @@ struct QUICDial: ToolkitCommand {
         link.openStream { result in
             switch result {
             case .failure(let error):
-                failure = error.commandError(peer: link.peer)
+                failure = error.commandError(peer: link.peer.id)
                 service.finish(.done)
             case .success(let stream):
                 do throws(CommandError) {

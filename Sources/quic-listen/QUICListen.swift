@@ -62,8 +62,7 @@ struct QUICListen: ToolkitCommand {
         let loop = EventLoop()
         var configuration = QUIC.Configuration(alpn: alpn.isEmpty ? [TunnelDefaults.alpn] : alpn)
         configuration.retryThreshold = retryThreshold
-        let endpoint = Endpoint(key: key, configuration: configuration)
-        let driver = EndpointDriver(endpoint, on: loop)
+        let driver = EndpointDriver(key: key, configuration: configuration, on: loop)
         do throws(SystemError) {
             for address in bind { try driver.bind(address) }
             if bind.isEmpty { try driver.bindAnywhere() }
@@ -79,16 +78,16 @@ struct QUICListen: ToolkitCommand {
                 case .disconnected(let reason): log.warning("no bridge at \(bridge): \(reason); streams are refused until there is one")
                 }
             }
-            backend = BridgeBackend(client, on: loop)
+            backend = BridgeBackend(client, over: driver, on: loop)
         } else {
             backend = ProgramBackend(program, localKey: key.publicKey, on: loop)
         }
-        let server = StreamServer(backend) { line in log.debug(line) }
-        endpoint.acceptor = server
+        let server = StreamServer(backend, over: driver) { line in log.debug(line) }
+        driver.endpoint.acceptor = server
 
         let service = Service(on: loop) {
             server.close()
-            driver.flush()
+            driver.close()
         }
         let announced = announcedAddresses(of: driver)
         if announced.isEmpty { log.warning("no address to announce", hint: "give --address for a forwarded port, or --lan for the local network") }

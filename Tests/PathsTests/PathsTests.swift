@@ -31,13 +31,13 @@ func batches(bind: String) throws {
     let sender = try UDPSocket(on: loop, bind: SocketAddress(bind)!, index: 0, receiver: { _, _, _ in })
     let bytes = (0..<10_500).map { UInt8(truncatingIfNeeded: $0 >> 3) }
     let isTaken = bytes.withUnsafeBytes {
-        sender.send($0, segmentSize: 1000, on: NetworkPath(socket: 0, remote: receiver.localAddress), ecn: 2)
+        sender.send($0, segmentSize: 1000, on: NetworkPath(transport: 0, remote: receiver.localAddress), ecn: 2)
     }
     #expect(isTaken)
     runUntil(loop) { received.count == 11 }
     #expect(received.map(\.bytes.count) == Array(repeating: 1000, count: 10) + [500])
     #expect(received.flatMap(\.bytes) == bytes)
-    #expect(received.allSatisfy { $0.ecn == 2 && $0.path == NetworkPath(socket: 3, remote: sender.localAddress) })
+    #expect(received.allSatisfy { $0.ecn == 2 && $0.path == NetworkPath(transport: 3, remote: sender.localAddress) })
 }
 
 @Test("A socket on all addresses knows which one a datagram came to, and answers from it")
@@ -47,9 +47,9 @@ func localAddresses() throws {
     var answeredFrom: SocketAddress?
     let server = try UDPSocket(on: loop, bind: SocketAddress("0.0.0.0:0")!, index: 0, receiver: { _, path, _ in arrived = path })
     let client = try UDPSocket(
-        on: loop, bind: SocketAddress("127.0.0.1:0")!, index: 0, receiver: { _, path, _ in answeredFrom = path.remote })
+        on: loop, bind: SocketAddress("127.0.0.1:0")!, index: 0, receiver: { _, path, _ in answeredFrom = path.address })
     let target = SocketAddress(ip: IPAddress("127.0.0.2")!, port: server.localAddress.port)
-    _ = [1].withUnsafeBytes { client.send($0, segmentSize: $0.count, on: NetworkPath(socket: 0, remote: target), ecn: 0) }
+    _ = [1].withUnsafeBytes { client.send($0, segmentSize: $0.count, on: NetworkPath(transport: 0, remote: target), ecn: 0) }
     runUntil(loop) { arrived != nil }
     let path = try #require(arrived)
     #expect(path.local == IPAddress("127.0.0.2"))

@@ -32,7 +32,7 @@ import Testing
         let pair = Pair()
         let other = Host(pair.network, "192.0.2.3:3000", key: .generate(), Configuration(alpn: ["other"]))
         let connection = other.endpoint.connect(
-            to: pair.serverKey.publicKey, on: NetworkPath(socket: 0, remote: pair.server.address), handler: pair.atClient, now: pair.network.now)
+            to: pair.serverKey.publicKey, on: pair.server.direct, handler: pair.atClient, now: pair.network.now)
         pair.network.run(for: .seconds(20))
         guard case .transport(code: 0x178, _, byPeer: true) = connection.closeReason else {
             Issue.record("closed for \(String(describing: connection.closeReason))")
@@ -71,17 +71,17 @@ import Testing
         let second = SocketAddress("198.51.100.9:9")!
         var isFirst = true
         pair.network.fate = { datagram in
-            if datagram.from == pair.client.address, isFirst {
+            if datagram.from == .address(pair.client.address), isFirst {
                 isFirst = false
                 pair.network.send(.init(bytes: datagram.bytes, from: second, to: datagram.to))
             }
-            return [.milliseconds(datagram.from == second ? 12 : 10)]
+            return [.milliseconds(datagram.from == .address(second) ? 12 : 10)]
         }
         let connection = try pair.connect()
         #expect(try pair.echo([1, 2, 3], over: connection) == [1, 2, 3])
         #expect(pair.server.endpoint.connectionCount == 1)
-        #expect(pair.atServer.accepted.first?.path.remote == pair.client.address)
-        #expect(!pair.network.sent.contains { $0.to == second })
+        #expect(pair.atServer.accepted.first?.path == pair.client.direct)
+        #expect(!pair.network.sent.contains { $0.to == .address(second) })
     }
 
     @Test("Under load a client proves its address by Retry first")
@@ -90,7 +90,7 @@ import Testing
         configuration.retryThreshold = 0
         let pair = Pair(.echo, configuration)
         let connection = try pair.connect()
-        let firstAnswer = try #require(pair.network.sent.first { $0.from == pair.server.address })
+        let firstAnswer = try #require(pair.network.sent.first { $0.from == .address(pair.server.address) })
         // Long header, type Retry (RFC 9000, section 17.2.5).
         #expect(firstAnswer.bytes[0] & 0xf0 == 0xf0)
         #expect(try pair.echo([1], over: connection) == [1])
@@ -101,10 +101,10 @@ import Testing
         let pair = Pair()
         let stranger = SocketAddress("198.51.100.9:9")!
         let packet: [UInt8] = [0xc0, 0x1a, 0x2a, 0x3a, 0x4a, 8] + pattern(8) + [8] + pattern(8)
-        pair.network.send(.init(bytes: packet + [UInt8](repeating: 0, count: 1200 - packet.count), from: stranger, to: pair.server.address))
-        pair.network.send(.init(bytes: packet + [0, 0, 0], from: stranger, to: pair.server.address))
+        pair.network.send(.init(bytes: packet + [UInt8](repeating: 0, count: 1200 - packet.count), from: stranger, to: pair.server.direct.remote))
+        pair.network.send(.init(bytes: packet + [0, 0, 0], from: stranger, to: pair.server.direct.remote))
         pair.network.run(for: .seconds(1))
-        let answers = pair.network.sent.filter { $0.to == stranger }
+        let answers = pair.network.sent.filter { $0.to == .address(stranger) }
         #expect(answers.count == 1)
         #expect(answers.first.map { Array($0.bytes[1..<5]) } == [0, 0, 0, 0])
         #expect(answers.first?.bytes.suffix(4) == [0, 0, 0, 1])
@@ -130,7 +130,7 @@ import Testing
         _ = try pair.echo(pattern(1000), over: connection)
         connection.close(code: 0, now: pair.network.now)
         pair.network.run(for: .milliseconds(50))
-        for datagram in pair.network.sent where datagram.from == pair.client.address { pair.network.send(datagram) }
+        for datagram in pair.network.sent where datagram.from == .address(pair.client.address) { pair.network.send(datagram) }
         pair.network.run(for: .milliseconds(100))
         #expect(pair.server.endpoint.connectionCount == 0)
         #expect(pair.atServer.accepted.count == 1)
@@ -172,7 +172,7 @@ import Testing
         let pair = Pair()
         let connection = try pair.connect()
         pair.network.run(for: .seconds(1))
-        pair.network.send(.init(bytes: [0x40] + pattern(42), from: pair.server.address, to: pair.client.address))
+        pair.network.send(.init(bytes: [0x40] + pattern(42), from: pair.server.address, to: pair.client.direct.remote))
         pair.network.run(for: .seconds(1))
         #expect(!connection.isClosed)
         #expect(try pair.echo([5], over: connection) == [5])
@@ -209,7 +209,7 @@ import Testing
             pair.client.address = SocketAddress("192.0.2.1:\(port)")!
             #expect(try pair.echo(pattern(5000), over: connection) == pattern(5000))
             pair.network.run(for: .seconds(2))
-            #expect(pair.atServer.accepted.first?.path.remote.port == port)
+            #expect(pair.atServer.accepted.first?.path.address?.port == port)
         }
         #expect(pair.atServer.moved >= 12)
         #expect(!connection.isClosed)
@@ -222,7 +222,7 @@ import Testing
             last += 1
             return last
         }
-        func path(_ port: Int) -> NetworkPath { NetworkPath(socket: 0, remote: SocketAddress("192.0.2.1:\(port)")!) }
+        func path(_ port: Int) -> NetworkPath { NetworkPath(transport: 0, remote: SocketAddress("192.0.2.1:\(port)")!) }
         let one = ConnectionID(bytes: [1]), two = ConnectionID(bytes: [2])
         var names = PathNames(path(1), destination: one, name: 10)
         func name(_ port: Int, _ destination: ConnectionID) -> UInt64 { names.name(for: path(port), destination: destination, fresh: fresh) }

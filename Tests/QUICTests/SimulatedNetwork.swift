@@ -1,4 +1,5 @@
 import Crypto
+import Iroh
 import Platform
 import Testing
 
@@ -8,19 +9,33 @@ import Testing
 final class SimulatedNetwork {
     struct Datagram {
         var bytes: [UInt8]
-        var from: SocketAddress
-        var to: SocketAddress
+        var from: NetworkPath.Remote
+        var to: NetworkPath.Remote
+
+        init(bytes: [UInt8], from: NetworkPath.Remote, to: NetworkPath.Remote) {
+            self.bytes = bytes
+            self.from = from
+            self.to = to
+        }
+
+        init(bytes: [UInt8], from: SocketAddress, to: NetworkPath.Remote) { self.init(bytes: bytes, from: .address(from), to: to) }
+
+        /// Whether it goes through the relay.
+        var isRelayed: Bool { if case .relayed = to { true } else { false } }
     }
 
     private(set) var now = Instant(nanoseconds: 1_000_000_000)
     private var underway: [(arrival: Instant, datagram: Datagram)] = []
-    private var hosts: [SocketAddress: Host] = [:]
+    private var hosts: [NetworkPath.Remote: Host] = [:]
     /// Everything that was sent, whatever became of it.
     private(set) var sent: [Datagram] = []
     /// When each copy of a datagram arrives, from its sending on; none: it is lost.
     var fate: (Datagram) -> [Duration] = { _ in [.milliseconds(10)] }
 
-    func attach(_ host: Host, at address: SocketAddress) { hosts[address] = host }
+    func attach(_ host: Host, at address: NetworkPath.Remote) { hosts[address] = host }
+
+    /// Puts a datagram under way, whatever its fate would be.
+    func send(_ datagram: Datagram, after delay: Duration) { underway.append((now + delay, datagram)) }
 
     func send(_ datagram: Datagram) {
         sent.append(datagram)
@@ -57,24 +72,37 @@ final class Host: DatagramSink, Hashable {
     let network: SimulatedNetwork
     var endpoint: Endpoint
     /// Where its datagrams seem to come from. A network address translator may change that at any time.
-    var address: SocketAddress { didSet { network.attach(self, at: address) } }
+    var address: SocketAddress { didSet { network.attach(self, at: .address(address)) } }
+    /// The number of its socket, and of its connection to the relay.
+    static let socket = 0, relay = 1
 
     init(_ network: SimulatedNetwork, _ address: String, key: SecretKey, _ configuration: Configuration = Configuration(alpn: ["test"])) {
         self.network = network
         self.address = SocketAddress(address)!
         endpoint = Endpoint(key: key, configuration: configuration)
-        network.attach(self, at: self.address)
+        network.attach(self, at: .address(self.address))
+        network.attach(self, at: .relayed(id))
     }
 
+    /// What the relay knows it by.
+    var id: EndpointID { EndpointID(endpoint.publicKey) }
+    /// The paths that lead to it.
+    var direct: NetworkPath { NetworkPath(transport: Self.socket, remote: address) }
+    var relayed: NetworkPath { NetworkPath(relay: Self.relay, to: id) }
+
     func receive(_ datagram: SimulatedNetwork.Datagram, now: Instant) {
-        let path = NetworkPath(socket: 0, remote: datagram.from)
+        let path: NetworkPath
+        switch datagram.from {
+        case .address(let address): path = NetworkPath(transport: Self.socket, remote: address)
+        case .relayed(let id): path = NetworkPath(relay: Self.relay, to: id)
+        }
         datagram.bytes.withUnsafeBytes { endpoint.receive($0, on: path, ecn: 0, now: now) }
     }
 
     func send(_ bytes: UnsafeRawBufferPointer, segmentSize: Int, on path: NetworkPath, ecn: UInt8) -> Bool {
         for start in stride(from: 0, to: bytes.count, by: segmentSize) {
             let piece = bytes[start..<min(bytes.count, start + segmentSize)]
-            network.send(.init(bytes: Array(piece), from: address, to: path.remote))
+            network.send(.init(bytes: Array(piece), from: path.isRelayed ? .relayed(id) : .address(address), to: path.remote))
         }
         return true
     }
@@ -92,6 +120,9 @@ final class Recorder: ConnectionAcceptor, ConnectionHandler, StreamHandler {
     private(set) var established = 0
     private(set) var opened: [QUIC.Stream] = []
     private(set) var moved = 0
+    private(set) var silences = 0
+    private(set) var validations: [(path: NetworkPath, success: Bool)] = []
+    var onSilence: (Connection) -> Void = { _ in }
     private(set) var endings: [CloseReason] = []
     private(set) var received: [Int64: [UInt8]] = [:]
     private(set) var finished: Set<Int64> = []
@@ -115,6 +146,12 @@ final class Recorder: ConnectionAcceptor, ConnectionHandler, StreamHandler {
 
     func connectionAllowsStreams(_ connection: Connection) {}
     func connectionMoved(_ connection: Connection) { moved += 1 }
+    func connection(_ connection: Connection, validated path: NetworkPath, success: Bool) { validations.append((path, success)) }
+
+    func connectionIsSilent(_ connection: Connection) {
+        silences += 1
+        onSilence(connection)
+    }
 
     func connectionClosed(_ connection: Connection, reason: CloseReason) { endings.append(reason) }
 
@@ -160,13 +197,12 @@ struct Pair {
     }
 
     /// Dials; nothing is sent before the network runs.
-    func dial(_ key: PublicKey? = nil) -> Connection {
-        client.endpoint.connect(
-            to: key ?? serverKey.publicKey, on: NetworkPath(socket: 0, remote: server.address), handler: atClient, now: network.now)
+    func dial(_ key: PublicKey? = nil, on path: NetworkPath? = nil) -> Connection {
+        client.endpoint.connect(to: key ?? serverKey.publicKey, on: path ?? server.direct, handler: atClient, now: network.now)
     }
 
-    func connect() throws -> Connection {
-        let connection = dial()
+    func connect(on path: NetworkPath? = nil) throws -> Connection {
+        let connection = dial(on: path)
         try #require(network.run(for: .seconds(10)) { connection.isEstablished && atServer.established > 0 })
         return connection
     }

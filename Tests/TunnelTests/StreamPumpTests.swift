@@ -1,5 +1,6 @@
 import Crypto
 import EventLoop
+import Iroh
 import Glibc
 import Paths
 import Platform
@@ -21,12 +22,12 @@ private final class Ends: ConnectionAcceptor, ConnectionHandler {
 
     init() throws {
         let key = SecretKey.generate()
-        server = EndpointDriver(Endpoint(key: key, configuration: Configuration(alpn: ["test"])), on: loop)
-        client = EndpointDriver(Endpoint(key: .generate(), configuration: Configuration(alpn: ["test"])), on: loop)
+        server = EndpointDriver(key: key, configuration: Configuration(alpn: ["test"]), on: loop)
+        client = EndpointDriver(key: .generate(), configuration: Configuration(alpn: ["test"]), on: loop)
         try server.bind(SocketAddress("127.0.0.1:0")!)
         try client.bind(SocketAddress("127.0.0.1:0")!)
         server.endpoint.acceptor = self
-        _ = Dialer(key.publicKey, at: server.localAddresses, over: client, on: loop, timeout: .seconds(30)) { [self] outcome in
+        _ = Dialer(EndpointAddress(id: key.publicKey, addresses: server.localAddresses), over: client, timeout: .seconds(30)) { [self] outcome in
             if case .connected(let connection, _) = outcome { self.connection = connection }
         }
         loop.run(until: { connection != nil })

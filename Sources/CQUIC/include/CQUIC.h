@@ -77,6 +77,8 @@ struct keyhole_quic_handlers {
     void (*stream_stop_sending)(void *owner, void *stream, uint64_t code);
     void (*stream_closed)(void *owner, void *stream, int64_t id, bool has_code, uint64_t code);
     void (*streams_allowed)(void *owner);
+    /* The path was validated, or could not be. */
+    void (*path_validated)(void *owner, uint64_t remote_name, bool success);
 };
 
 struct keyhole_quic_configuration {
@@ -130,6 +132,15 @@ extern const int keyhole_quic_drop;            /* from read: forget the connecti
 extern const int keyhole_quic_version;         /* from read: the peer offers other QUIC versions */
 extern const int keyhole_quic_idle;            /* from expiry: nothing was heard for the idle timeout */
 extern const int keyhole_quic_handshake_late;  /* from expiry: no handshake within the handshake timeout */
+
+/* The name of the path in use. */
+uint64_t keyhole_quic_current_name(struct keyhole_quic_connection *);
+/* Client: moves to another path, after it has been validated or at once. 0; or negative while there is no handshake yet, no spare
+ * connection id, or already such a move. */
+int keyhole_quic_migrate(struct keyhole_quic_connection *, uint64_t local_name, uint64_t remote_name, bool validate_first, uint64_t now);
+
+/* How long nothing may be sent or received before a PING goes out. */
+void keyhole_quic_set_keep_alive(struct keyhole_quic_connection *, uint64_t timeout);
 
 /* Tells the pacer that everything written so far has been sent. */
 void keyhole_quic_paced(struct keyhole_quic_connection *, uint64_t now);

@@ -48,7 +48,7 @@ public func input(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
             rest = rest.dropFirst(3)
             var datagram = Array(rest.prefix(length))
             rest = rest.dropFirst(length)
-            let path = NetworkPath(socket: 0, remote: SocketAddress("192.0.2.\(how & 7):4433")!)
+            let path = NetworkPath(transport: 0, remote: SocketAddress("192.0.2.\(how & 7):4433")!)
             if how & 0x10 != 0 { _ = endpoint.connect(to: key.publicKey, on: path, handler: handler, now: now) }
             if how & 0x60 == 0x60 { now = now + .seconds(1) }
             if how & 0x80 != 0, let id = sink.id {
