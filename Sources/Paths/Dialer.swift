@@ -123,7 +123,7 @@ public final class Dialer: ConnectionHandler {
         return driver.relays.link(to: url).lastFailure.map { "\($0)" } ?? "no connection to the relay"
     }
 
-    private func finish(_ outcome: Outcome) {
+    private func finish(_ outcome: Outcome, winner: Connection? = nil) {
         guard let completion else { return }
         self.completion = nil
         timer = nil
@@ -131,7 +131,7 @@ public final class Dialer: ConnectionHandler {
         driver.relays.stopObserving(observer)
         let losers = attempts
         attempts = []
-        for attempt in losers {
+        for attempt in losers where attempt.connection !== winner {
             attempt.connection.handler = nil
             attempt.connection.close(code: 0, now: .now)
         }
@@ -157,8 +157,12 @@ public final class Dialer: ConnectionHandler {
     }
 
     public func connectionEstablished(_ connection: Connection) {
-        attempts.removeAll { $0.connection === connection }
-        finish(.connected(connection, failures: failures))
+        let now = Instant.now
+        // Whatever had its head start has failed.
+        for attempt in attempts where attempt.connection !== connection && now - attempt.started >= Self.headStart {
+            failures.append(Failure(target: attempt.target, reason: silence(of: attempt.target), after: now - attempt.started))
+        }
+        finish(.connected(connection, failures: failures), winner: connection)
     }
 
     public func connectionClosed(_ connection: Connection, reason: CloseReason) {
