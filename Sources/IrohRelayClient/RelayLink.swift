@@ -46,6 +46,9 @@ public final class RelayLink {
     /// Whether another connection with our key gets what is sent to it, so that nothing arrives here.
     public private(set) var isSuperseded = false
 
+    /// Bytes of datagrams that were dropped on this connection, because too much waited.
+    public var droppedBytes: UInt64 { session?.droppedBytes ?? 0 }
+
     private let key: SecretKey
     private let token: String?
     private let http: HTTPClient
