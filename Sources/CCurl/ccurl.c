@@ -143,6 +143,8 @@ keyhole_curl_transfer *keyhole_curl_start(keyhole_curl_multi *multi, const struc
     SET(CURLOPT_CONNECTTIMEOUT_MS, request->connect_timeout_ms);
     SET(CURLOPT_TIMEOUT_MS, request->timeout_ms);
     SET(CURLOPT_ERRORBUFFER, transfer->error);
+    /* What a proxy says before it connects is no part of the answer. */
+    SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     SET(CURLOPT_HEADERFUNCTION, on_header);
     SET(CURLOPT_HEADERDATA, transfer);
     SET(CURLOPT_WRITEFUNCTION, on_body);

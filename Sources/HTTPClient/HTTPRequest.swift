@@ -65,8 +65,9 @@ public enum HTTPFailure: Error, Equatable, CustomStringConvertible {
         case .badURL(let reason): "not an http or https URL: \(reason)"
         case .timedOut: "timed out"
         case .tooLarge: "the answer is larger than allowed"
-        case .proxyRefused(407):
-            "the HTTP proxy answered 407: it asks for a user and password, as in https_proxy=http://USER:PASSWORD@HOST:PORT"
+        // Some say it with the status that is meant for servers.
+        case .proxyRefused(let status) where status == 407 || status == 401:
+            "the HTTP proxy answered \(status): it wants a user and password, or others, as in https_proxy=http://USER:PASSWORD@HOST:PORT"
         case .proxyRefused(let status): "the HTTP proxy answered \(status) and does not connect us: see https_proxy, http_proxy and no_proxy"
         case .failed(let reason): reason
         }
