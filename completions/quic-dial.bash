@@ -163,9 +163,9 @@ _quic-dial() {
     local -a unparsed_words=("${COMP_WORDS[@]:1:${COMP_CWORD}}")
 
     local -a repeating_flags=()
-    local -a non_repeating_flags=(--stdio --verbose -v --version -h --help)
+    local -a non_repeating_flags=(--no-relays --no-direct --stdio --verbose -v --version -h --help)
     local -a repeating_options=()
-    local -a non_repeating_options=(--key --alpn --endpoint --timeout --bridge --log-format)
+    local -a non_repeating_options=(--key --alpn --endpoint --relay-token --timeout --bridge --log-format)
     __quic-dial_offer_flags_options -1
 
     # Offer option value completions
@@ -177,6 +177,9 @@ _quic-dial() {
         return
         ;;
     '--endpoint')
+        return
+        ;;
+    '--relay-token')
         return
         ;;
     '--timeout')
