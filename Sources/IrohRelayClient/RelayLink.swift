@@ -56,6 +56,7 @@ public final class RelayLink {
     private var stream: HTTPStream?
     private var session: RelayClientSession?
     private var timer: Timer!
+    private var armed: Instant?
     private var again: Timer!
     private var failing: Timer?
     private var retries = RelayRetries()
@@ -108,13 +109,17 @@ public final class RelayLink {
 
     /// Something is due: a try, or what the session has to do.
     private func act() {
+        armed = nil
         guard let session else { return connect() }
         do throws(RelayLinkFailure) { try session.advance(now: .now) } catch { return fail(error) }
         flush()
     }
 
+    /// Sets the timer, unless it fires soon enough: a look in vain costs less than setting it anew for each packet.
     private func schedule() {
-        if let deadline = session?.deadline { timer.start(after: max(.zero, deadline - .now)) }
+        guard let deadline = session?.deadline, armed.map({ deadline < $0 }) ?? true else { return }
+        armed = deadline
+        timer.start(after: max(.zero, deadline - .now))
     }
 
     private func fail(_ failure: RelayLinkFailure) {
@@ -133,6 +138,7 @@ public final class RelayLink {
         session = nil
         failing = nil
         timer.stop()
+        armed = nil
         again.stop()
         isSuperseded = false
     }
