@@ -6,8 +6,7 @@ import Platform
 import WebSocket
 
 private let start = Instant(nanoseconds: 1_000_000_000_000)
-private let key = SecretKey(seed: [UInt8](repeating: 1, count: 32))!
-private nonisolated(unsafe) let id = EndpointID(key.publicKey)
+private nonisolated(unsafe) let key = SecretKey(seed: [UInt8](repeating: 1, count: 32))!
 
 /// A relay that sends the input: from the first byte, after its answer, or after the handshake, as the first byte says. The second byte is
 /// how many bytes come at once. Whatever it sends, what the session keeps is bounded, and it tells only what a connected session may tell.
