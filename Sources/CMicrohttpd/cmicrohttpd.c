@@ -7,7 +7,7 @@
 
 /* The functions used, each with the type its header gives it. */
 #define FUNCTIONS(f)                                                                                                                       \
-    f(MHD_start_daemon) f(MHD_stop_daemon) f(MHD_get_daemon_info) f(MHD_run) f(MHD_get_timeout) f(MHD_get_connection_values)               \
+    f(MHD_start_daemon) f(MHD_quiesce_daemon) f(MHD_stop_daemon) f(MHD_get_daemon_info) f(MHD_run) f(MHD_get_timeout) f(MHD_get_connection_values)               \
         f(MHD_get_connection_info) f(MHD_suspend_connection) f(MHD_resume_connection) f(MHD_create_response_from_buffer)                   \
             f(MHD_add_response_header) f(MHD_queue_response) f(MHD_destroy_response)
 
@@ -58,6 +58,7 @@ int64_t keyhole_mhd_timeout(struct MHD_Daemon *daemon) {
     return mhd.MHD_get_timeout(daemon, &milliseconds) == MHD_YES ? (int64_t)milliseconds : -1;
 }
 
+int keyhole_mhd_quiesce(struct MHD_Daemon *daemon) { return mhd.MHD_quiesce_daemon(daemon); }
 void keyhole_mhd_stop(struct MHD_Daemon *daemon) { mhd.MHD_stop_daemon(daemon); }
 
 void keyhole_mhd_values(struct MHD_Connection *connection, int query, MHD_KeyValueIterator each, void *context) {

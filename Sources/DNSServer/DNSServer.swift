@@ -21,6 +21,14 @@ public final class DNSServer {
         }
     }
 
+    /// Where questions come in.
+    public enum Place: Equatable, Sendable {
+        /// An address and port for both; with port 0, UDP and TCP get the same one.
+        case address(SocketAddress)
+        /// Sockets that a service manager has bound to one address, for the server to close.
+        case sockets(udp: Int32, tcp: Int32)
+    }
+
     /// Connections at once.
     static let mostConnections = 256
     /// Of one address.
@@ -51,12 +59,11 @@ public final class DNSServer {
     private var isClosed = false
 
     /// - Parameters:
-    ///   - bindings: An address and port each. With port 0, UDP and TCP get the same one.
     ///   - forwardingTo: Servers that are asked what is no key's, in this order.
     ///   - onError: Told once when connections can't be accepted.
-    /// - Throws: ``BindError`` for an address that can't be bound.
+    /// - Throws: ``BindError`` for a place where it can't listen.
     public init(
-        on loop: EventLoop, bind bindings: [SocketAddress], _ configuration: NameServer.Configuration, forwardingTo servers: [SocketAddress],
+        on loop: EventLoop, at places: [Place], _ configuration: NameServer.Configuration, forwardingTo servers: [SocketAddress],
         source: PacketSource, onError: @escaping (SystemError) -> Void
     ) throws(BindError) {
         self.loop = loop
@@ -69,17 +76,17 @@ public final class DNSServer {
             server.advance(to: .now)
             carryOut()
         }
-        for address in bindings {
-            do throws(SystemError) { try listen(address, tries: address.port == 0 ? Self.mostPortsTried : 1, onError) } catch {
+        for place in places {
+            do throws(SystemError) { try listen(place, onError) } catch {
                 close()
-                throw BindError(address: address, error: error)
+                throw BindError(place: place, error: error)
             }
         }
     }
 
-    /// An address that can't be bound.
+    /// A place where it can't listen, and why.
     public struct BindError: Error {
-        public var address: SocketAddress
+        public var place: Place
         public var error: SystemError
     }
 
@@ -99,16 +106,26 @@ public final class DNSServer {
         clients = [:]
     }
 
-    private func listen(_ address: SocketAddress, tries: Int, _ onError: @escaping (SystemError) -> Void) throws(SystemError) {
-        do throws(SystemError) { try listen(address, onError) } catch where error.code == EADDRINUSE && tries > 1 {
-            try listen(address, tries: tries - 1, onError)
+    private func listen(_ place: Place, _ onError: @escaping (SystemError) -> Void) throws(SystemError) {
+        switch place {
+        case .address(let address): try listen(address, tries: address.port == 0 ? Self.mostPortsTried : 1, onError)
+        case .sockets(let udp, let tcp):
+            try listen(try ListeningPlace.socket(udp).udp(receiveBuffer: Self.receiveBuffer), FileDescriptor(owning: tcp), onError)
         }
     }
 
-    private func listen(_ address: SocketAddress, _ onError: @escaping (SystemError) -> Void) throws(SystemError) {
-        let socket = try Sockets.udp(bind: address, receiveBuffer: Self.receiveBuffer)
+    private func listen(_ address: SocketAddress, tries: Int, _ onError: @escaping (SystemError) -> Void) throws(SystemError) {
+        do throws(SystemError) {
+            let socket = try Sockets.udp(bind: address, receiveBuffer: Self.receiveBuffer)
+            let stream = try Sockets.tcpListener(bind: try Sockets.localAddress(socket.number))
+            try listen(socket, stream, onError)
+        } catch where error.code == EADDRINUSE && tries > 1 { try listen(address, tries: tries - 1, onError) }
+    }
+
+    private func listen(
+        _ socket: consuming FileDescriptor, _ stream: consuming FileDescriptor, _ onError: @escaping (SystemError) -> Void
+    ) throws(SystemError) {
         let bound = try Sockets.localAddress(socket.number)
-        let stream = try Sockets.tcpListener(bind: bound)
         let datagrams = try AddressedDatagrams(socket.number, capacity: StreamClient.longestQuery)
         let index = listeners.count
         let watcher = try Watcher(on: loop, socket.number) { [unowned self] _ in receive(index) }

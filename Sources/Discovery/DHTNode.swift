@@ -45,22 +45,22 @@ public final class DHTNode {
     /// Opens the sockets and begins to resolve the names. A server also begins to join the network.
     ///
     /// - Parameters:
-    ///   - addresses: Where to bind, one IPv4 or one IPv6 address or one of each; port 0 lets the system choose.
+    ///   - places: Where to listen, one IPv4 or one IPv6 address or one of each; port 0 lets the system choose.
     ///   - bootstrap: Where to enter the network; none for the first node of a network of one's own.
     ///   - memory: Where it remembers between runs.
-    /// - Throws: The address and the ``SystemError`` of `socket` or `bind`.
+    /// - Throws: The place and the ``SystemError`` of `socket` or `bind`.
     public init(
-        on loop: EventLoop, bind addresses: [SocketAddress], bootstrap: [Bootstrap], mode: MainlineNode.Mode, memory: NodeFiles? = nil
+        on loop: EventLoop, at places: [ListeningPlace], bootstrap: [Bootstrap], mode: MainlineNode.Mode, memory: NodeFiles? = nil
     ) throws(BindError) {
         self.memory = memory
         namesPending = bootstrap.count
-        for (index, address) in addresses.enumerated() {
+        for (index, place) in places.enumerated() {
             do throws(SystemError) {
                 sockets.append(try DHTSocket(
-                    on: loop, bind: address, mode: mode, memory: memory?.load(isV6: address.ip.isV6), sibling: sockets.first,
+                    on: loop, at: place, mode: mode, memory: memory, sibling: sockets.first,
                     awaitingBootstraps: !bootstrap.isEmpty
                 ) { [unowned self] in deliver($0, from: index) })
-            } catch { throw BindError(address: address, error: error) }
+            } catch { throw BindError(place: place, error: error) }
             owners.append([:])
         }
         for name in bootstrap { resolve(name, on: loop) }
@@ -70,9 +70,9 @@ public final class DHTNode {
         saving?.start(after: Self.savePause)
     }
 
-    /// An address that can't be bound, and why.
+    /// A place where it can't listen, and why.
     public struct BindError: Error {
-        public var address: SocketAddress
+        public var place: ListeningPlace
         public var error: SystemError
     }
 

@@ -21,17 +21,18 @@ final class DHTSocket {
     private let onEvent: (MainlineNode.Event) -> Void
 
     /// - Parameters:
-    ///   - memory: Of an earlier run, and of the same family of addresses.
+    ///   - memory: Of an earlier run.
     ///   - sibling: The socket for the other family.
     ///   - onEvent: Never called from within a call of this object's methods except ``flush()``.
     init(
-        on loop: EventLoop, bind address: SocketAddress, mode: MainlineNode.Mode, memory: NodeMemory?, sibling: DHTSocket?,
+        on loop: EventLoop, at place: ListeningPlace, mode: MainlineNode.Mode, memory: NodeFiles?, sibling: DHTSocket?,
         awaitingBootstraps: Bool, onEvent: @escaping (MainlineNode.Event) -> Void
     ) throws(SystemError) {
-        let descriptor = try Sockets.udp(bind: address, receiveBuffer: Self.receiveBuffer)
+        let descriptor = try place.udp(receiveBuffer: Self.receiveBuffer)
         localAddress = try Sockets.localAddress(descriptor.number)
         node = MainlineNode(
-            mode: mode, ownAddress: localAddress, memory: memory, awaitingBootstraps: awaitingBootstraps, sibling: sibling?.node, now: .now)
+            mode: mode, ownAddress: localAddress, memory: memory?.load(isV6: localAddress.ip.isV6), awaitingBootstraps: awaitingBootstraps,
+            sibling: sibling?.node, now: .now)
         self.onEvent = onEvent
         self.sibling = sibling
         socket = descriptor.release()

@@ -57,7 +57,7 @@ public struct SourceOptions: ParsableArguments {
         if !bootstraps.isEmpty {
             let memory = try self.memory.open().map { NodeFiles(in: $0.path) { log.warning($0) } }
             do throws(DHTNode.BindError) {
-                node = try DHTNode(on: loop, bind: addresses(bootstraps, memory), bootstrap: bootstraps, mode: .client, memory: memory)
+                node = try DHTNode(on: loop, at: addresses(bootstraps, memory).map { .address($0) }, bootstrap: bootstraps, mode: .client, memory: memory)
             } catch { throw CommandError(.configuration, "can't open a socket for the DHT: \(error.error)") }
         }
         return Sources(dht: node, relays: relays.map { RelayClient($0, http: http, on: loop) })

@@ -42,23 +42,31 @@ public final class HTTPServer {
     private var requests: [ObjectIdentifier: PendingRequest] = [:]
     private var slow = SlowConnections()
     private var slowTimer: Timer?
+    private var draining: Timer?
     /// Connections that are open.
     public private(set) var connections = 0
     /// Connections opened since the start.
     public private(set) var accepted: UInt64 = 0
+
+    /// Starts to serve at an address, see ``init(on:at:limits:handler:)``.
+    public convenience init(
+        on loop: EventLoop, bind address: SocketAddress, limits: Limits, handler: @escaping (HTTPExchange) -> Void
+    ) throws(SystemError) {
+        try self.init(on: loop, at: .address(address), limits: limits, handler: handler)
+    }
 
     /// Starts to serve.
     ///
     /// - Parameter handler: Called from the loop once a request is complete; it answers then or later.
     /// - Throws: ``SystemError`` when the address can't be bound, of the call `dlopen` when libmicrohttpd is not installed.
     public init(
-        on loop: EventLoop, bind address: SocketAddress, limits: Limits, handler: @escaping (HTTPExchange) -> Void
+        on loop: EventLoop, at place: ListeningPlace, limits: Limits, handler: @escaping (HTTPExchange) -> Void
     ) throws(SystemError) {
         self.loop = loop
         self.limits = limits
         self.handler = handler
         if keyhole_mhd_load() != nil { throw SystemError(call: "dlopen", code: ELIBACC) }
-        let listener = try Sockets.tcpListener(bind: address)
+        let listener = try place.tcpListener()
         self.address = try Sockets.localAddress(listener.number)
         var settings = keyhole_mhd_settings()
         settings.listener = listener.release()
@@ -88,6 +96,21 @@ public final class HTTPServer {
 
     deinit { close() }
 
+    /// Takes no more connections, and answers what is under way and the first request of connections that are there already; then, or
+    /// after `patience`, calls `completion`, never from within this call. Others who hold the listening socket keep what waits on it.
+    public func drain(patience: Duration, _ completion: @escaping () -> Void) {
+        guard let daemon, draining == nil else { return }
+        draining = Timer(on: loop, completion)
+        draining?.start(after: connections == 0 ? .zero : patience)
+        let listener = keyhole_mhd_quiesce(daemon)
+        if listener >= 0 { Glibc.close(listener) }
+        for request in requests.values { request.isLast = true }
+        // A client that has asked again just now is answered, too.
+        let asking = Set(requests.values.map(\.connection))
+        // A client that has asked again just now is answered, too.
+        for connection in slow.takeKept() where !asking.contains(connection) && !hasInput(connection) { end(connection) }
+    }
+
     /// Stops listening and closes all connections. Requests not answered yet get 503.
     public func close() {
         guard let daemon else { return }
@@ -98,6 +121,7 @@ public final class HTTPServer {
         watcher?.cancel()
         timer?.stop()
         slowTimer?.stop()
+        draining?.stop()
         self.daemon = nil
         keyhole_mhd_stop(daemon)
     }
@@ -135,6 +159,7 @@ public final class HTTPServer {
                 // Also while closing, from the end of the server's life.
                 [unowned(unsafe) self] in resume(connection)
             }
+            request.isLast = draining != nil
             requests[ObjectIdentifier(request)] = request
             slot.pointee = Unmanaged.passUnretained(request).toOpaque()
             return request.isAnnouncedTooLong ? request.proceed(isTooLong: true, handler) : .YES
@@ -153,24 +178,35 @@ public final class HTTPServer {
         request.abandon()
         requests[ObjectIdentifier(request)] = nil
         // The next request of a kept connection.
-        awaitRequest(on: connection)
+        if draining == nil { awaitRequest(on: connection, isKept: true) }
     }
 
     private func note(_ connection: OpaquePointer, isOpen: Bool) {
         connections += isOpen ? 1 : -1
-        guard isOpen else { return slow.end(connection) }
+        guard isOpen else {
+            slow.end(connection)
+            if connections == 0 { draining?.start(after: .zero) }
+            return
+        }
         accepted += 1
-        awaitRequest(on: connection)
+        awaitRequest(on: connection, isKept: false)
     }
 
-    private func awaitRequest(on connection: OpaquePointer) {
+    private func awaitRequest(on connection: OpaquePointer, isKept: Bool) {
         if slow.count == 0, daemon != nil { slowTimer?.start(after: limits.request) }
-        slow.begin(connection, now: .now)
+        slow.begin(connection, isKept: isKept, now: .now)
     }
 
     private func closeOverdue() {
-        // The daemon sees the end of the stream, and forgets the connection in its own time.
-        for connection in slow.takeOverdue(after: limits.request, now: .now) { shutdown(keyhole_mhd_socket(connection), Int32(SHUT_RDWR)) }
+        for connection in slow.takeOverdue(after: limits.request, now: .now) { end(connection) }
         if slow.count > 0 { slowTimer?.start(after: limits.request / 4) }
     }
+
+    private func hasInput(_ connection: OpaquePointer) -> Bool {
+        guard let bytes = try? Sockets.peek(keyhole_mhd_socket(connection), capacity: 1) else { return false }
+        return !bytes.isEmpty
+    }
+
+    /// The daemon sees the end of the stream, and forgets the connection in its own time.
+    private func end(_ connection: OpaquePointer) { shutdown(keyhole_mhd_socket(connection), Int32(SHUT_RDWR)) }
 }

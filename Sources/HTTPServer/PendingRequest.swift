@@ -14,11 +14,13 @@ final class PendingRequest {
         case over
     }
 
-    private let connection: OpaquePointer
+    let connection: OpaquePointer
     private let method: String
     private let path: String
     private let limit: Int
     private let resume: () -> Void
+    /// Whether the connection ends with the answer.
+    var isLast = false
     private var body: [UInt8] = []
     private var excess = 0
     private var state = State.receiving
@@ -95,6 +97,7 @@ final class PendingRequest {
     private func send(_ answer: HTTPAnswer) -> MHD_Result {
         guard let response = keyhole_mhd_response(answer.body, answer.body.count) else { return .NO }
         for header in answer.headers { keyhole_mhd_response_header(response, header.name, header.value) }
+        if isLast { keyhole_mhd_response_header(response, "Connection", "close") }
         return keyhole_mhd_answer(connection, UInt32(answer.status), response)
     }
 }

@@ -28,19 +28,29 @@ struct DNSOptions: ParsableArguments {
     var limitDNS = QuotaArgument(NameServer.Configuration().questions!)
 
     func validate() throws {
-        if bindings.isEmpty, !suffixes.isEmpty || !forwarders.isEmpty { throw ValidationError("--dns-suffix and --dns-forward need --dns") }
         if forwarders.isEmpty, !clients.isEmpty { throw ValidationError("--dns-forward-for needs --dns-forward") }
         if let server = forwarders.first(where: { $0.port == 0 || $0.ip.isUnspecified }) {
             throw ValidationError("--dns-forward \(server): not an address that can be asked")
         }
-        if let server = forwarders.first(where: bindings.contains) {
-            throw ValidationError("--dns-forward \(server) is this server itself")
+    }
+
+    /// What a service manager has opened belongs to the door as if it had been asked for.
+    func check(with sockets: ServiceSockets) throws(CommandError) {
+        let addresses = bindings + sockets.dns.map(\.address)
+        if addresses.isEmpty, !suffixes.isEmpty || !forwarders.isEmpty {
+            throw CommandError(.usage, "--dns-suffix and --dns-forward need --dns")
+        }
+        if let server = forwarders.first(where: addresses.contains) {
+            throw CommandError(.usage, "--dns-forward \(server) is this server itself")
         }
     }
 
     /// Opens the door, if it is asked for.
-    func open(on loop: EventLoop, _ relay: PkarrRelay, _ limits: LimitOptions, log: Log) throws(CommandError) -> DNSServer? {
-        if bindings.isEmpty { return nil }
+    func open(
+        on loop: EventLoop, _ relay: PkarrRelay, _ limits: LimitOptions, _ sockets: ServiceSockets, log: Log
+    ) throws(CommandError) -> DNSServer? {
+        let places = bindings.map { DNSServer.Place.address($0) } + sockets.dns.map { .sockets(udp: $0.udp, tcp: $0.tcp) }
+        if places.isEmpty { return nil }
         var configuration = NameServer.Configuration()
         if !suffixes.isEmpty { configuration.suffixes = suffixes.map(\.name) }
         configuration.forwardsFor = clients.isEmpty ? AddressRange.localNetworks : clients
@@ -59,10 +69,13 @@ struct DNSOptions: ParsableArguments {
             }
         }
         do throws(DNSServer.BindError) {
-            return try DNSServer(on: loop, bind: bindings, configuration, forwardingTo: forwarders, source: source) { error in
+            return try DNSServer(on: loop, at: places, configuration, forwardingTo: forwarders, source: source) { error in
                 log.warning("can't take DNS connections over TCP: \(error.reason)")
             }
-        } catch { throw CommandError(.configuration, "--dns \(error.address): \(error.error.reason)") }
+        } catch {
+            let place = if case .address(let address) = error.place { "--dns \(address)" } else { "a socket for DNS" }
+            throw CommandError(.configuration, "\(place): \(error.error.reason)")
+        }
     }
 }
 

@@ -33,8 +33,8 @@ struct PkarrServe: ToolkitCommand {
         "Where the DHT node listens (UDP); may be given once for IPv4 and once for IPv6 (default: port 6881 of both).", valueName: "ADDR:PORT"))
     var dhtBind: [SocketAddress] = []
 
-    @Option(help: ArgumentHelp("Where the relay listens (TCP, plain HTTP).", valueName: "ADDR:PORT"))
-    var http = SocketAddress("127.0.0.1:6881")!
+    @Option(help: ArgumentHelp("Where the relay listens (TCP, plain HTTP; default: 127.0.0.1:6881).", valueName: "ADDR:PORT"))
+    var http: SocketAddress?
 
     @Option(name: .customLong("bootstrap"), help: ArgumentHelp(
         "A node of the network to join (repeatable; default: PKARR_BOOTSTRAP, else none).", valueName: "HOST:PORT"))
@@ -60,10 +60,12 @@ struct PkarrServe: ToolkitCommand {
 
     func execute(log: Log) throws -> ExitStatus {
         let loop = EventLoop()
+        let sockets = try ServiceSockets()
+        try check(sockets)
         var failure: (any Error)?
         let bootstraps = try chosen(bootstraps, "PKARR_BOOTSTRAP", "HOST:PORT", default: []) { DHTNode.Bootstrap($0) }
         let files = try store.open(log: log)
-        let node = try openNode(on: loop, bootstraps, log)
+        let node = try openNode(on: loop, bootstraps, sockets, log)
         node.limitQueries(limits.queryLimiter)
         node.archive = files?.items
         let relay = PkarrRelay(network: node, isFirstOfNetwork: bootstraps.isEmpty, visitors: limits.visitors, archive: files?.packets)
@@ -74,10 +76,8 @@ struct PkarrServe: ToolkitCommand {
         var httpLimits = HTTPServer.Limits(body: PkarrRelay.largestBody)
         if !limits.proxies.isEmpty { httpLimits.connectionsPerAddress = nil }
         raiseOpenFileLimit()
-        let server = try bind("--http", http) { () throws(SystemError) in
-            try HTTPServer(on: loop, bind: http, limits: httpLimits) { relay.answer($0) }
-        }
-        let door = try dns.open(on: loop, relay, limits, log: log)
+        let server = try openServer(on: loop, sockets, httpLimits, relay)
+        let door = try dns.open(on: loop, relay, limits, sockets, log: log)
         relay.moreMetrics = { [unowned server] metrics in
             metrics.add(of: server)
             metrics.add(of: node)
@@ -87,7 +87,17 @@ struct PkarrServe: ToolkitCommand {
         }
         let output = handedOut.isEmpty ? nil : OutputWatcher(on: loop, alsoSockets: true) { loop.stop() }
         if !handedOut.isEmpty { try handOut(from: relay, node) { failure = $0; loop.stop() } }
-        let service = Service(on: loop)
+        let service = Service(on: loop, signals: [])
+        var isEnding = false
+        let watchers = [SIGINT, SIGTERM].map { number in
+            SignalWatcher(on: loop, number) {
+                // Told twice, it does not wait any longer.
+                if isEnding { return service.finish(.done) }
+                isEnding = true
+                ServiceManager.tellStopping()
+                server.drain(patience: Self.patience) { service.finish(.done) }
+            }
+        }
         var addresses = JSONObject(members: [
             ("dht", .string("\(node.localAddresses[0])")), ("http", .string("http://\(server.address)")),
             ("dht_addresses", .array(node.localAddresses.map { .string("\($0)") })),
@@ -99,8 +109,8 @@ struct PkarrServe: ToolkitCommand {
             log.notice("ready: \(JSONValue.object(addresses).text)")
         }
         ServiceManager.tellReady()
-        _ = withExtendedLifetime(output) { service.run() }
-        ServiceManager.tellStopping()
+        _ = withExtendedLifetime((output, watchers)) { service.run() }
+        if !isEnding { ServiceManager.tellStopping() }
         door?.close()
         server.close()
         node.close()
@@ -108,24 +118,10 @@ struct PkarrServe: ToolkitCommand {
         return .done
     }
 
-    /// Opens the sockets that were asked for, else those that this machine has.
-    private func openNode(on loop: EventLoop, _ bootstraps: [DHTNode.Bootstrap], _ log: Log) throws(CommandError) -> DHTNode {
-        let memory = store.store.map { NodeFiles(in: $0) { log.warning($0) } }
-        let wanted = dhtBind.isEmpty ? [SocketAddress("0.0.0.0:6881")!, SocketAddress("[::]:6881")!] : dhtBind
-        do throws(DHTNode.BindError) {
-            return try DHTNode(on: loop, bind: wanted, bootstrap: bootstraps, mode: mode, memory: memory)
-        } catch {
-            guard dhtBind.isEmpty, error.address.ip.isV6, [EAFNOSUPPORT, EADDRNOTAVAIL].contains(error.error.code) else {
-                throw CommandError(.configuration, "--dht-bind \(error.address): \(error.error.reason)")
-            }
-        }
-        log.debug("this machine has no IPv6: the DHT node is one of the IPv4 network only")
-        do throws(DHTNode.BindError) {
-            return try DHTNode(on: loop, bind: [wanted[0]], bootstrap: bootstraps, mode: mode, memory: memory)
-        } catch { throw CommandError(.configuration, "--dht-bind \(error.address): \(error.error.reason)") }
-    }
+    /// For requests that are under way at the end: longer than a look-up takes, and shorter than those wait who connect meanwhile.
+    private static let patience = Duration.seconds(3)
 
-    private var mode: MainlineNode.Mode {
+    var mode: MainlineNode.Mode {
         handedOut.isEmpty ? .server : .sole(handingOut: Set(handedOut.map { MutableItem.target(of: $0) }))
     }
 
@@ -138,15 +134,6 @@ struct PkarrServe: ToolkitCommand {
         node.onGiven = { [unowned node] item in
             guard handOut.keys.contains(item.key) else { return _ = node.put(item) { _ in } }
             if let packet = try? SignedPacket(item) { handOut.take(packet) }
-        }
-    }
-
-    private func bind<Bound>(_ option: String, _ address: SocketAddress, _ body: () throws(SystemError) -> Bound) throws(CommandError) -> Bound {
-        do throws(SystemError) { return try body() } catch {
-            if error.call == "dlopen" {
-                throw CommandError(.configuration, "libmicrohttpd can't be loaded", hint: "on Debian it is in the package libmicrohttpd12")
-            }
-            throw CommandError(.configuration, "\(option) \(address): \(error.reason)")
         }
     }
 }

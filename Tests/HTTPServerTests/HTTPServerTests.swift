@@ -87,6 +87,64 @@ func closing() throws {
     _ = try Sockets.tcpListener(bind: address)
 }
 
+/// A client that is told what to send, and what has come to it so far.
+private struct BareClient: ~Copyable {
+    let socket: FileDescriptor
+
+    init(to server: HTTPServer) throws(SystemError) { socket = try Sockets.tcpConnect(to: server.address) }
+
+    func ask(_ path: String) {
+        let request = Array("GET \(path) HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
+        _ = send(socket.number, request, request.count, Int32(MSG_NOSIGNAL))
+    }
+
+    /// Empty while nothing has come, and at the end.
+    var received: String { String(decoding: (try? Sockets.peek(socket.number, capacity: 1000)) ?? [], as: UTF8.self) }
+}
+
+@Test("a server that drains answers what it has, closes what is idle, and ends with the last connection")
+func draining() throws {
+    let loop = EventLoop()
+    var waiting: HTTPExchange?
+    let server = try HTTPServer(on: loop, bind: loopback, limits: .init(body: 10)) {
+        if $0.path == "/later" { waiting = $0 } else { $0.answer(HTTPAnswer(status: 200)) }
+    }
+    let kept = try BareClient(to: server), asking = try BareClient(to: server), fresh = try BareClient(to: server)
+    kept.ask("/now")
+    asking.ask("/later")
+    while kept.received.isEmpty || waiting == nil || server.connections < 3 { loop.runOnce() }
+    var isDrained = false
+    server.drain(patience: .seconds(60)) {
+        isDrained = true
+        loop.stop()
+    }
+    while server.connections > 2 { loop.runOnce() }
+    fresh.ask("/now")
+    while fresh.received.isEmpty { loop.runOnce() }
+    #expect(!isDrained)
+    waiting?.answer(HTTPAnswer(status: 204))
+    loop.run()
+    #expect(isDrained && server.connections == 0)
+    #expect(kept.received.hasPrefix("HTTP/1.1 200 "))
+    #expect(asking.received.hasPrefix("HTTP/1.1 204 ") && asking.received.contains("Connection: close\r\n"))
+    #expect(fresh.received.hasPrefix("HTTP/1.1 200 ") && fresh.received.contains("Connection: close\r\n"))
+    // Nobody listens there any more.
+    _ = try Sockets.tcpListener(bind: server.address)
+}
+
+@Test("a connection on which nothing comes does not keep a server from ending when its patience is over")
+func drainingWithoutEnd() throws {
+    let loop = EventLoop()
+    let server = try HTTPServer(on: loop, bind: loopback, limits: .init(body: 10)) { _ in }
+    let silent = try BareClient(to: server)
+    while server.connections == 0 { loop.runOnce() }
+    server.drain(patience: .milliseconds(10)) { loop.stop() }
+    loop.run()
+    #expect(server.connections == 1)
+    server.close()
+    #expect(silent.received.isEmpty)
+}
+
 extension HTTPServer {
     /// From its own handler a server must not be closed.
     fileprivate func closeSoon(on loop: EventLoop) {

@@ -32,6 +32,8 @@ int keyhole_mhd_epoll(struct MHD_Daemon *daemon);
 void keyhole_mhd_run(struct MHD_Daemon *daemon);
 /* Milliseconds until keyhole_mhd_run has to be called anyway; -1 for no such time. */
 int64_t keyhole_mhd_timeout(struct MHD_Daemon *daemon);
+/* Takes no more connections. Returns the listening socket, which is the caller's to close. */
+int keyhole_mhd_quiesce(struct MHD_Daemon *daemon);
 /* No connection may be suspended. */
 void keyhole_mhd_stop(struct MHD_Daemon *daemon);
 
