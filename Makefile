@@ -35,7 +35,7 @@ test_packages = python3-venv shellcheck mandoc zsh fish chromium debootstrap deb
 # Clients and servers of ordinary DNS, and what makes a network for one of them.
 dns_packages = bind9-dnsutils knot-dnsutils ldnsutils dnsmasq-base unbound iproute2 util-linux
 # What stands before a relay, and reads its units.
-relay_packages = nginx-light tinyproxy openssl iproute2 systemd
+relay_packages = nginx-light tinyproxy caddy nftables openssl iproute2 systemd
 bench_packages = jq openssl haproxy ngtcp2-client ngtcp2-server nginx-light dnsperf
 
 .PHONY: build deps demo test-deps test lint unit commands race interop soak fuzz debian13 debian13-packages bench completions install clean

@@ -6,6 +6,7 @@ SIGHUP is `systemctl restart`: SIGTERM to the service, and the next one when it 
 halves of a restart; "ended" on standard error tells that the first is done. The service's output is its own. When the service ends by
 itself, so does this, with its status.
 """
+import ctypes
 import os
 import signal
 import socket
@@ -33,6 +34,8 @@ def start(sockets, program):
     if child:
         return child
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    # Whatever becomes of this process, the service does not outlive it (PR_SET_PDEATHSIG).
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
     # Above all numbers that they get, so that none is overwritten.
     copies = [os.dup2(one.fileno(), FIRST + len(sockets) + 100 + index) for index, (_, one) in enumerate(sockets)]
     for index, copy in enumerate(copies):

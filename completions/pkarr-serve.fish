@@ -78,7 +78,7 @@ end
 
 complete -c 'pkarr-serve' -f
 complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve"' -l 'dht-bind' -d 'Where the DHT node listens (UDP); may be given once for IPv4 and once for IPv6 (default: port 6881 of both).' -rfka ''
-complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve" http' -l 'http' -d 'Where the relay listens (TCP, plain HTTP).' -rfka ''
+complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve" http' -l 'http' -d 'Where the relay listens (TCP, plain HTTP; default: 127.0.0.1:6881).' -rfka ''
 complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve"' -l 'bootstrap' -d 'A node of the network to join (repeatable; default: PKARR_BOOTSTRAP, else none).' -rfka ''
 complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve"' -l 'hand-out' -d 'Write packets of this key that are put here as packet lines, and publish them nowhere (repeatable).' -rfka ''
 complete -c 'pkarr-serve' -n '__pkarr-serve_should_offer_completions_for_flags_or_options "pkarr-serve"' -l 'dns' -d 'Where to answer DNS questions for names under keys (UDP and TCP; repeatable; default: nowhere).' -rfka ''

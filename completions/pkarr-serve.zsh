@@ -43,7 +43,7 @@ _pkarr-serve() {
     local -ar ___log_format=('text' 'json')
     local -ar arg_specs=(
         '*--dht-bind[Where the DHT node listens (UDP); may be given once for IPv4 and once for IPv6 (default\: port 6881 of both).]:ADDR\:PORT:'
-        '--http[Where the relay listens (TCP, plain HTTP).]:ADDR\:PORT:'
+        '--http[Where the relay listens (TCP, plain HTTP; default\: 127.0.0.1\:6881).]:ADDR\:PORT:'
         '*--bootstrap[A node of the network to join (repeatable; default\: PKARR_BOOTSTRAP, else none).]:HOST\:PORT:'
         '*--hand-out[Write packets of this key that are put here as packet lines, and publish them nowhere (repeatable).]:KEY:'
         '*--dns[Where to answer DNS questions for names under keys (UDP and TCP; repeatable; default\: nowhere).]:ADDR\:PORT:'
