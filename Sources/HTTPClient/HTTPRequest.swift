@@ -10,6 +10,8 @@ public struct HTTPRequest: Sendable {
     public var timeout: Duration
     /// A longer body of the response is an error, so that no server can fill our memory.
     public var largestBody: Int
+    /// Otherwise a redirect is an answer like others.
+    public var followsRedirects = true
 
     public init(
         _ method: String, _ url: String, headers: [(name: String, value: String)] = [], body: [UInt8]? = nil, timeout: Duration,

@@ -56,7 +56,7 @@ public final class HTTPTransfer {
                     description.body_length = body.count
                     description.connect_timeout_ms = Int(min(Self.connectTimeout, request.timeout).millisecondsRoundedUp)
                     description.timeout_ms = max(1, Int(request.timeout.millisecondsRoundedUp))
-                    description.most_redirects = Self.mostRedirects
+                    description.most_redirects = request.followsRedirects ? Self.mostRedirects : 0
                     description.context = Unmanaged.passUnretained(self).toOpaque()
                     description.on_header = { context, bytes, count in
                         HTTPTransfer.from(context).takeHeader(UnsafeBufferPointer(start: bytes, count: count))

@@ -14,7 +14,8 @@ extension HomeRelayChoice {
         let listed = relays.filter(\.isListed)
         if !hasSaidRefused, !wasEverTaken, !listed.isEmpty, listed.allSatisfy({ $0.refusal != nil }) {
             hasSaidRefused = true
-            events.append(.refusedByAll)
+            events.removeAll { if case .refused = $0 { true } else { false } }
+            events.append(.refusedByAll(listed.map { Failure(url: $0.url, reason: $0.refusal ?? "") }))
         }
     }
 

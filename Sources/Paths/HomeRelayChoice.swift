@@ -35,8 +35,8 @@ public struct HomeRelayChoice {
         case refused(RelayURL, reason: String)
         /// None that might be the home relay, or take its place, answers. Said once, until there is a connected home relay.
         case noAnswer([Failure])
-        /// Each refuses us, and none has ever taken us.
-        case refusedByAll
+        /// Each refuses us, and none has ever taken us; instead of the last ``refused(_:reason:)``.
+        case refusedByAll([Failure])
     }
 
     /// A question that is under way.
@@ -182,6 +182,9 @@ public struct HomeRelayChoice {
         }
         return times.min()
     }
+
+    /// How long a relay took to answer `/ping` when it last did.
+    public func latency(of url: RelayURL) -> Duration? { relays.first { $0.url == url }?.latency }
 
     /// What to do next; to be asked until nil after each call.
     public mutating func nextEvent() -> Event? { events.isEmpty ? nil : events.removeFirst() }

@@ -299,7 +299,7 @@ func laterRefusal() {
 func refusedByAll() {
     var world = World([a: ms(10), b: ms(20)], links: [a: .refused(reason: "no"), b: .refused(reason: "never")])
     world.pass(.seconds(1))
-    #expect(world.news() == [.refused(a, reason: "no"), .refused(b, reason: "never"), .refusedByAll])
+    #expect(world.news() == [.refused(a, reason: "no"), .refusedByAll([.init(url: a, reason: "no"), .init(url: b, reason: "never")])])
     world.pass(.seconds(3600))
     #expect(world.news() == [])
     var other = World([a: ms(10), b: none], links: [a: .refused(reason: "no")])
