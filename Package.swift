@@ -77,7 +77,7 @@ let commands: [Target] = [
     command("pkarr-publish", ["StateOptions", "PublicationState", "DiscoveryOptions", "Discovery"]),
     command("pkarr-resolve", ["StateOptions", "PublicationState", "DiscoveryOptions", "Discovery"]),
     command("pkarr-serve", ["Metrics", "PkarrRelay", "DiskCache", "DNSServer", "DiscoveryOptions", "Discovery", "RateLimits"]),
-    command("quic-listen", ["Tunnel", "Iroh"]),
+    command("quic-listen", ["Tunnel", "Paths", "Iroh"]),
     command("quic-dial", ["Tunnel", "Iroh"]),
     command("quic-relay", ["IrohRelay"]),
     command("tunnel-bridge", ["Tunnel"]),

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Discovery
 import EventLoop
-import Glibc
 import HTTPClient
 import Mainline
 import Platform
@@ -75,20 +74,3 @@ private func addresses(_ bootstraps: [DHTNode.Bootstrap], _ memory: NodeFiles?) 
 
 /// Some address of the IPv6 Internet, to ask the kernel for a way there; nothing is sent (2000::/3 is where global addresses are).
 private let publicV6 = SocketAddress(ip: .v6(high: 0x2000_0000_0000_0000, low: 1), port: 6881)
-
-/// What was given, else what a variable of the environment lists between commas, else the default.
-public func chosen<Value>(
-    _ given: [Value], _ variable: String, _ expected: String, default standard: [Value], _ parse: (Substring) -> Value?
-) throws(CommandError) -> [Value] {
-    if !given.isEmpty { return given }
-    guard let text = getenv(variable).map({ String(cString: $0) }) else { return standard }
-    var values: [Value] = []
-    for part in text.split(separator: ",") {
-        let trimmed = part.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()
-        guard let value = parse(Substring(String(trimmed))) else {
-            throw CommandError(.configuration, "\(variable): \"\(printable(String(part)))\" is not \(expected)")
-        }
-        values.append(value)
-    }
-    return values
-}

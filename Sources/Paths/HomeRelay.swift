@@ -12,6 +12,7 @@ public final class HomeRelay {
         case moved(from: RelayURL?, to: RelayURL?, latency: Duration?)
         case lost(RelayURL, reason: String)
         case found(RelayURL)
+        /// The reason is a sentence of which the relay is the subject.
         case refused(RelayURL, reason: String)
         /// None that might be the home relay can be reached.
         case noAnswer([HomeRelayChoice.Failure])
@@ -123,7 +124,7 @@ extension RelayLink.State {
         case .connecting: .connecting
         case .connected: .connected
         case .waiting(let failure): .down(reason: failure.description)
-        case .refused(let reason): .refused(reason: reason)
+        case .refused(let reason): .refused(reason: RelayLinkFailure.refused(reason).description)
         }
     }
 }

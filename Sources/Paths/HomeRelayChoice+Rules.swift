@@ -46,8 +46,8 @@ extension HomeRelayChoice {
     }
 
     private mutating func complain(_ relay: Relay, now: Instant) {
-        if let complained, now - complained < Self.complaintInterval { return }
-        complained = now
+        if let complained, complained.url == relay.url, now - complained.time < Self.complaintInterval { return }
+        complained = (relay.url, now)
         isComplaintOpen = true
         events.append(.lost(relay.url, reason: relay.trouble ?? "no answer"))
     }

@@ -102,7 +102,7 @@ public struct HomeRelayChoice {
     var roundsWithoutHome = 0
     var nearer: (url: RelayURL, rounds: Int)?
     var events: [Event] = []
-    var complained: Instant?
+    var complained: (url: RelayURL, time: Instant)?
     var isComplaintOpen = false
     var hasSaidNoAnswer = false
     var wasEverTaken = false

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Crypto
 import EventLoop
+import Glibc
 import Iroh
 import Paths
 import Platform
@@ -20,6 +21,7 @@ struct QUICListen: ToolkitCommand {
             Examples:
               quic-listen --key secret --bridge bridge.sock
               quic-listen --key secret --bind 0.0.0.0:4433 -- cat
+              quic-listen --key secret --relay https://relay.example/ --bridge bridge.sock
               quic-listen --key secret --bridge bridge.sock | iroh-txt encode | pkarr-build --key secret | pkarr-publish
             """,
         version: toolkitVersion)
@@ -45,6 +47,8 @@ struct QUICListen: ToolkitCommand {
     @Option(help: ArgumentHelp("Connections in their handshake from which on new clients have to prove their address by Retry.", valueName: "count"))
     var retryThreshold = 64
 
+    @OptionGroup var relays: RelayOptions
+
     @OptionGroup var common: CommonOptions
 
     @Argument(parsing: .postTerminator, help: ArgumentHelp("Program to run for each stream, after --.", valueName: "program"))
@@ -62,7 +66,8 @@ struct QUICListen: ToolkitCommand {
         let loop = EventLoop()
         var configuration = QUIC.Configuration(alpn: alpn.isEmpty ? [TunnelDefaults.alpn] : alpn)
         configuration.retryThreshold = retryThreshold
-        let driver = EndpointDriver(key: key, configuration: configuration, on: loop)
+        let relayList = try relays.list()
+        let driver = EndpointDriver(key: key, configuration: configuration, relayToken: try relays.readToken(), on: loop)
         do throws(SystemError) {
             for address in bind { try driver.bind(address) }
             if bind.isEmpty { try driver.bindAnywhere() }
@@ -89,10 +94,20 @@ struct QUICListen: ToolkitCommand {
             server.close()
             driver.close()
         }
-        let announced = announcedAddresses(of: driver)
-        if announced.isEmpty { log.warning("no address to announce", hint: "give --address for a forwarded port, or --lan for the local network") }
-        try StandardOutput.write(.object(EndpointAddress(id: key.publicKey, addresses: announced).json))
-        return withExtendedLifetime((server, backend, driver)) { service.run() }
+        let announcer = Announcer(
+            EndpointAddress(id: key.publicKey, addresses: announcedAddresses(of: driver)), relays: relayList, over: driver.relays,
+            service: service, log: log)
+        try announcer.start()
+        let reload = relays.relayList == nil ? nil : SignalWatcher(on: loop, SIGHUP) { announcer.setRelays { try relays.list() } }
+        return try withExtendedLifetime((server, backend, driver, reload)) {
+            let status = service.run()
+            if let failure = announcer.failure {
+                server.close()
+                driver.close()
+                throw failure
+            }
+            return status
+        }
     }
 
     /// What was asked for and what the sockets are bound to; for wildcards, the interfaces' addresses that are of use to others.

@@ -278,7 +278,9 @@ func refusal() {
     #expect(world.news() == [])
     #expect(world.probes[a] == 2)
     world.latencies[b] = ms(100)
+    world.links[a] = .connected
     world.link(a, .connected)
+    #expect(world.connected == [b])
     world.pass(.seconds(3600))
     #expect(world.news() == [.moved(from: b, to: a)])
 }
@@ -315,9 +317,8 @@ func changedList() {
     world.set([b, c])
     world.pass(.seconds(1))
     #expect(world.news() == [])
+    // What is known of c is enough to connect to it at once.
     world.set([a, c])
-    #expect(world.home == b)
-    world.pass(.seconds(1))
     #expect(world.news() == [.moved(from: b, to: c)])
     #expect(world.connected == [b, c])
     world.pass(HomeRelayChoice.farewell)
@@ -340,11 +341,11 @@ func noRelays() {
     #expect(world.news() == [])
 }
 
-@Test("Whatever happens: the home relay is listed or has no successor, it holds a connection, and nothing due stays due", arguments: 0..<200)
+@Test("Whatever happens: the home relay is listed or has no successor, it holds a connection, and nothing due stays due", arguments: 0..<40)
 func anything(seed: Int) {
     var random = Seeded(state: UInt64(seed) &* 0x9e37_79b9_7f4a_7c15 | 1)
     var world = World([a: ms(10), b: ms(20), c: none])
-    for _ in 0..<200 {
+    for _ in 0..<100 {
         let url = [a, b, c][random.below(3)]
         switch random.below(8) {
         case 0: world.latencies[url] = none

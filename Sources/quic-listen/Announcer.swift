@@ -1,0 +1,113 @@
+import EventLoop
+import Iroh
+import Paths
+import Toolkit
+
+/// Prints where the endpoint can be reached, as an endpoint line each time that changes.
+final class Announcer {
+    /// How long the first line waits for a relay. A nearby one is connected within a tenth of it; addresses alone are of use too.
+    private static let patience: Duration = .seconds(3)
+
+    /// Why the command has to end; ``Service/finish(_:)`` has been called then.
+    private(set) var failure: (any Error)?
+
+    private var endpoint: EndpointAddress
+    private let transports: RelayTransports
+    private let service: Service
+    private let log: Log
+    private var relays: [RelayURL]
+    private var home: HomeRelay?
+    private var waiting: Timer?
+    private var isReloaded = false
+
+    /// - Parameter endpoint: With the addresses to announce, and no relay.
+    init(_ endpoint: EndpointAddress, relays: [RelayURL], over transports: RelayTransports, service: Service, log: Log) {
+        self.endpoint = endpoint
+        self.relays = relays
+        self.transports = transports
+        self.service = service
+        self.log = log
+    }
+
+    /// Prints the first line, now or when a relay is connected.
+    func start() throws {
+        guard relays.isEmpty else { return look(for: relays) }
+        warnOfNothing()
+        try printLine()
+    }
+
+    /// Reads the list of relays again. What is wrong with it is said, and changes nothing.
+    func setRelays(_ read: () throws -> [RelayURL]) {
+        do { relays = try read() } catch {
+            if let error = error as? CommandError { log.error("\(error.message); the relays stay as they were", hint: error.hint) }
+            return
+        }
+        isReloaded = true
+        log.notice("the list of relays has been read again; it has \(relays.count)")
+        if let home { home.setRelays(relays) } else if !relays.isEmpty { look(for: relays) }
+    }
+
+    private func look(for relays: [RelayURL]) {
+        home = HomeRelay(relays, over: transports, on: service.loop) { [unowned self] in take($0) }
+        // A reloaded list has its first line behind it.
+        guard !isReloaded else { return }
+        waiting = Timer(on: service.loop) { [unowned self] in
+            waiting = nil
+            log.warning("no relay is connected after \(Self.patience.components.seconds) s; for now only addresses are announced")
+            warnOfNothing()
+            announce()
+        }
+        waiting?.start(after: Self.patience)
+    }
+
+    private func take(_ event: HomeRelay.Event) {
+        switch event {
+        case .moved(let former, let url, let latency):
+            endpoint.relayURLs = url.map { [$0] } ?? []
+            let time = latency.map { " (\(Int($0.milliseconds.rounded())) ms)" } ?? ""
+            switch (former, url) {
+            case (let former?, let url?): log.warning("the home relay is now \(url)\(time), no longer \(former)")
+            case (nil, let url?): log.notice("the home relay is \(url)\(time)")
+            case (let former?, nil): log.warning("\(former) is no longer the home relay, and no other takes its place")
+            case (nil, nil): break
+            }
+            waiting = nil
+            announce()
+        case .lost(let url, let reason): log.warning("no connection to the home relay \(url), which is tried again: \(reason)")
+        case .found(let url): log.notice("the home relay \(url) is connected again")
+        case .refused(let url, let reason): log.warning("relay \(url) \(reason)", hint: Self.admission)
+        case .noAnswer(let failures): log.warning("no \(home?.url == nil ? "" : "other ")relay can be reached, all are tried again: \(list(failures))")
+        case .refusedByAll(let failures): refuse(failures)
+        }
+    }
+
+    /// Without a relay that takes us there is no sense in going on: starting again does not help either. With a list that was changed while
+    /// all else works, there is.
+    private func refuse(_ failures: [HomeRelayChoice.Failure]) {
+        let message = failures.count == 1
+            ? "relay \(failures[0].url) \(failures[0].reason)" : "no relay takes us: \(list(failures))"
+        if isReloaded { log.error(message, hint: Self.admission) } else { end(CommandError(.permission, message, hint: Self.admission)) }
+    }
+
+    private static let admission = "the relay's operator admits a key (the endpoint_id), or gives out a token for --relay-token"
+
+    private func list(_ failures: [HomeRelayChoice.Failure]) -> String {
+        failures.map { "\($0.url): \($0.reason)" }.joined(separator: "; ")
+    }
+
+    private func warnOfNothing() {
+        guard endpoint.addresses.isEmpty else { return }
+        log.warning("no address to announce", hint: "give --address for a forwarded port, --lan for the local network, or a --relay")
+    }
+
+    private func announce() { do { try printLine() } catch { end(error) } }
+
+    private func printLine() throws { try StandardOutput.write(.object(endpoint.json)) }
+
+    private func end(_ error: any Error) {
+        failure = error
+        home?.close()
+        waiting = nil
+        service.finish(.done)
+    }
+}
