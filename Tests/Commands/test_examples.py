@@ -239,6 +239,42 @@ def test_an_overwritten_packet_is_merged_again_within_a_refresh(gateway, key, ne
     assert [record for record in found if record[0] != "_iroh"] == OTHERS
 
 
+def test_the_packet_names_the_home_relay_and_another_one_when_that_is_gone(gateway, service, key, network, tmp_path):
+    relays = {}
+    for _ in range(2):
+        relay = service("quic-relay", "--http", "127.0.0.1:0")
+        relays[relay.next()["http"][0] + "/"] = relay
+    first, second = relays
+    listed = tmp_path / "relays"
+    listed.write_text(second)
+    one = gateway(f"iroh-relay={first}", f"iroh-relay-list={listed}")
+
+    def relay_of(found):
+        return [url for url in relays if any(f"relay={url}" in text for text in iroh(found))]
+
+    [home] = relay_of(receipt_of(one, key, network, relay_of))
+    relays[home].process.kill()
+    other = second if home == first else first
+    assert relay_of(receipt_of(one, key, network, lambda found: relay_of(found) != [home])) == [other]
+    # Whoever has only the relay gets the page.
+    unreachable = {**network, "PATH": f"{tmp_path}/relayed:{network['PATH']}"}
+    (tmp_path / "relayed").mkdir()
+    dial = tmp_path / "relayed" / "quic-dial"
+    dial.write_text(f'#!/bin/sh\nexec "{BIN}/quic-dial" --no-direct "$@"\n')
+    dial.chmod(0o755)
+    assert fetch(f"pubky://{key}/", env=unreachable).stdout == PAGE
+
+
+def test_a_relay_that_refuses_the_gateway_ends_it_with_its_status(gateway, service, tmp_path):
+    access, token = tmp_path / "access", tmp_path / "token"
+    for path, content in (access, "token sesame"), (token, "open"):
+        path.write_text(content)
+        path.chmod(0o600)
+    relay = service("quic-relay", "--http", "127.0.0.1:0", "--access", access).next()["http"][0]
+    assert gateway(f"iroh-relay={relay}", f"iroh-relay-token={token}").process.wait(PATIENCE) == 77
+    assert f"relay {relay}/ refuses this key or token" in (tmp_path / "gateway.log").read_text()
+
+
 def test_configured_records_are_published_until_the_endpoint_is_known(gateway, key, network, tmp_path):
     # A quic-listen that takes its time.
     (tmp_path / "slow").mkdir()
@@ -313,9 +349,9 @@ def test_a_wrong_configuration_is_reported_with_its_line(network, key, tmp_path,
 @pytest.mark.parametrize("script, arguments, sample", [
     ("homeserver-gateway", [], "gateway.conf"), ("pubky-fetch", ["-c"], "fetch.conf")])
 def test_the_sample_configuration_names_the_settings_that_help_explains_and_they_are_known(network, tmp_path, script, arguments, sample):
-    explained = re.findall(r"^    ([a-z]+)=", subprocess.run(
+    explained = re.findall(r"^    ([a-z-]+)=", subprocess.run(
         [str(EXAMPLES / script), "--help"], capture_output=True, text=True, timeout=PATIENCE).stdout, re.MULTILINE)
-    settings = re.findall(r"^#?([a-z]+)=(.*)$", (EXAMPLES / sample).read_text(), re.MULTILINE)
+    settings = re.findall(r"^#?([a-z-]+)=(.*)$", (EXAMPLES / sample).read_text(), re.MULTILINE)
     assert {name for name, _ in settings} == set(explained)
     # All of them at once, then one that is wrong: that is the one complained about.
     lines = [f"{name}={'/etc/passwd' if value.startswith('/') else value}" for name, value in settings]

@@ -137,6 +137,10 @@ func redirects() throws {
         Issue.record("followed for ever")
         return
     }
+    var stay = request("http://\(server.address)/circle")
+    stay.followsRedirects = false
+    let told = try fetch(stay, on: loop, with: client)?.get()
+    #expect(told?.status == 302 && told?.header("location") == "/circle")
 }
 
 @Test("a cancelled transfer never completes and the loop runs dry")
