@@ -163,9 +163,9 @@ _quic-listen() {
     local -a unparsed_words=("${COMP_WORDS[@]:1:${COMP_CWORD}}")
 
     local -a repeating_flags=()
-    local -a non_repeating_flags=(--lan --verbose -v --version -h --help)
-    local -a repeating_options=(--alpn --bind --address)
-    local -a non_repeating_options=(--key --bridge --retry-threshold --log-format)
+    local -a non_repeating_flags=(--lan --no-relays --verbose -v --version -h --help)
+    local -a repeating_options=(--alpn --bind --address --relay)
+    local -a non_repeating_options=(--key --bridge --retry-threshold --relay-list --relay-token --log-format)
     __quic-listen_offer_flags_options -1
 
     # Offer option value completions
@@ -186,6 +186,15 @@ _quic-listen() {
         return
         ;;
     '--retry-threshold')
+        return
+        ;;
+    '--relay')
+        return
+        ;;
+    '--relay-list')
+        return
+        ;;
+    '--relay-token')
         return
         ;;
     '--log-format')
