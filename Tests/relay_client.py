@@ -9,7 +9,7 @@ from OpenSSL import SSL
 
 from packets import Key
 
-CHALLENGE, AUTH, CONFIRMED, DENIED, DATAGRAM, RELAYED, GONE, PING, PONG, RESTARTING = 0, 1, 2, 3, 4, 6, 8, 9, 10, 12
+CHALLENGE, AUTH, CONFIRMED, DENIED, DATAGRAM, RELAYED, GONE, PING, PONG, RESTARTING, STATUS = 0, 1, 2, 3, 4, 6, 8, 9, 10, 12, 13
 EXPORTER, HEADER = b"iroh-relay handshake v1", "X-Iroh-Relay-Client-Auth-V1"
 
 

@@ -1,5 +1,4 @@
 """quic-relay as a process: its pages, TLS, access, limits, signals, and clients that mean it no good."""
-import http.client
 import os
 import signal
 import socket
@@ -9,73 +8,11 @@ import sys
 import threading
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from conftest import BIN, PATIENCE, ROOT, Service, command
 from packets import Key
 from relay_client import AUTH, CHALLENGE, CONFIRMED, DENIED, GONE, PING, PONG, RESTARTING, RelayClient
-
-
-@pytest.fixture
-def relay(service):
-    """relay(option…) -> a running quic-relay; .http, .https and .stun are its addresses"""
-
-    def relay(*arguments, http=True, **options):
-        one = service("quic-relay", *(["--http", "127.0.0.1:0"] if http else []), *arguments, **options)
-        one.ready = one.next()
-        for name in ("http", "https", "stun"):
-            setattr(one, name, one.ready.get(name, [""])[0].split("//")[-1])
-        return one
-
-    return relay
-
-
-@pytest.fixture
-def connect():
-    """connect(address, key, …) -> RelayClient, closed when the test ends"""
-    clients = []
-
-    def connect(*arguments, **options):
-        clients.append(RelayClient(*arguments, **options))
-        return clients[-1]
-
-    yield connect
-    for client in clients:
-        client.close()
-
-
-def make_certificate(folder, name="relay.test"):
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                    "-keyout", folder / "key.pem", "-out", folder / "cert.pem", "-subj", f"/CN={name}",
-                    "-addext", f"subjectAltName=DNS:{name}"], check=True, capture_output=True)
-    (folder / "key.pem").chmod(0o600)
-    return "--certificate", folder / "cert.pem", "--certificate-key", folder / "key.pem"
-
-
-def get(address, path, headers={}, tls=None):
-    host, port = address.split(":")
-    connection = (http.client.HTTPSConnection(host, int(port), timeout=PATIENCE, context=tls) if tls
-                  else http.client.HTTPConnection(host, int(port), timeout=PATIENCE))
-    try:
-        connection.request("GET", path, headers=headers)
-        response = connection.getresponse()
-        return response.status, response.headers, response.read().decode()
-    finally:
-        connection.close()
-
-
-def metrics(running):
-    status, headers, text = get(running.http, "/metrics")
-    assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4")
-    return {sample.name + "".join(sample.labels.values()): sample.value
-            for family in text_string_to_metric_families(text) for sample in family.samples}
-
-
-def alive(running, connect, keys=(901, 902)):
-    """Whether two fresh clients exchange a datagram."""
-    first, second = (connect(running.http, key) for key in keys)
-    first.datagram(second.key.bytes, b"hello")
-    return second.received() == (first.key.bytes, b"hello")
+from relay_service import alive, connect, get, make_certificate, metrics, relay  # noqa: F401, some are fixtures
 
 
 # What it is for
@@ -292,32 +229,6 @@ def test_a_client_that_does_not_read_is_sent_away_and_holds_up_nobody(relay, con
     figures = metrics(running)
     assert figures["quic_relay_frames_dropped_totalfull"] > 0
     assert figures["quic_relay_queued_bytes"] == 0
-
-
-def test_thousands_of_connections_from_one_address_leave_room_for_others(relay, connect):
-    running = relay("--connections-per-address", 100, "--connections", 2000, "--exempt", "none")
-    host, port = running.http.split(":")
-    crowd = []
-    try:
-        for _ in range(3000):
-            crowd.append(socket.create_connection((host, int(port)), PATIENCE, ("127.0.0.9", 0)))
-            crowd[-1].setblocking(False)
-        first, second = (connect(running.http, key, source=f"127.0.0.{key}") for key in (1, 2))
-        first.datagram(second.key.bytes, b"hello")
-        assert second.received() == (first.key.bytes, b"hello")
-        # All but a hundred of them have been closed.
-        closed = 0
-        for one in crowd:
-            try:
-                closed += one.recv(1) == b""
-            except ConnectionResetError:
-                closed += 1
-            except BlockingIOError:
-                pass
-        assert closed == 2900
-    finally:
-        for one in crowd:
-            one.close()
 
 
 def test_a_client_sends_as_fast_as_its_rate_allows(relay, connect):
