@@ -27,6 +27,9 @@ public final class RelayClientSession {
     static let handshakeTime = Duration.seconds(10)
     /// Without hearing from the relay for this long, it is pinged (4.4).
     static let pingAfter = Duration.seconds(15)
+    /// Likewise after something was sent and nothing heard since, so that a connection that has died with the network is not used on for
+    /// long. Peers answer sooner, or are gone.
+    static let pingAfterSending = Duration.seconds(2)
     /// Longest and shortest wait for a pong; between them it is ``pongRoundTrips`` round trips (4.4).
     static let pongTime = Duration.milliseconds(500)...Duration.seconds(5)
     static let pongRoundTrips = 3
@@ -49,9 +52,11 @@ public final class RelayClientSession {
     private var reader = WebSocketReader(role: .client, limit: RelayFrame.largestBody + 1)
     private var phase: Phase
     private var version = RelayFrame.Version.v2
-    private var lastHeard: Instant
-    private var handshakeUntil: Instant?
-    private var ping: (bytes: [UInt8], sent: Instant, until: Instant)?
+    var lastHeard: Instant
+    /// When the first datagrams were sent since then.
+    var unansweredSince: Instant?
+    var handshakeUntil: Instant?
+    var ping: (bytes: [UInt8], sent: Instant, until: Instant)?
     /// Of the last ping.
     public private(set) var roundTrip: Duration?
     /// Datagrams' bytes dropped because too much waited.
@@ -88,6 +93,7 @@ public final class RelayClientSession {
         _ bytes: UnsafeMutableRawBufferPointer, now: Instant, _ tell: (RelayClientEvent) -> Void
     ) throws(RelayLinkFailure) -> Int {
         lastHeard = now
+        unansweredSince = nil
         var rest = bytes
         if case .upgrade(let key) = phase {
             guard let response = try UpgradeResponse(decoding: UnsafeRawBufferPointer(bytes), key: key) else { return 0 }
@@ -192,8 +198,9 @@ public final class RelayClientSession {
     /// waits already, or while the session is not connected.
     ///
     /// - Parameter ecn: The ECN bits of the IP header.
-    public func send(_ bytes: UnsafeRawBufferPointer, segmentSize: Int, to id: EndpointID, ecn: UInt8) {
+    public func send(_ bytes: UnsafeRawBufferPointer, segmentSize: Int, to id: EndpointID, ecn: UInt8, now: Instant) {
         guard isConnected, segmentSize > 0 else { return }
+        if unansweredSince == nil { unansweredSince = now }
         var rest = bytes
         while !rest.isEmpty {
             let most = max(1, RelaySendLimits.batchBytes / segmentSize) * segmentSize
@@ -211,7 +218,7 @@ public final class RelayClientSession {
         }
     }
 
-    private func enqueue(_ frame: RelayFrame) { frame.encoded.withUnsafeBytes { enqueue(.binary, $0) } }
+    func enqueue(_ frame: RelayFrame) { frame.encoded.withUnsafeBytes { enqueue(.binary, $0) } }
 
     private func enqueue(_ opcode: WebSocketOpcode, _ payload: UnsafeRawBufferPointer) {
         // Whoever asks for so many pongs and takes none gets no more.
@@ -236,36 +243,5 @@ public final class RelayClientSession {
     public func withOutput(_ body: (UnsafeRawBufferPointer) throws(RelayLinkFailure) -> Int) throws(RelayLinkFailure) {
         guard hasOutput else { return }
         output.drop(try body(output.first))
-    }
-
-    // MARK: Time
-
-    /// When ``advance(now:)`` has something to do.
-    public var deadline: Instant? {
-        if let handshakeUntil { return handshakeUntil }
-        guard isConnected else { return nil }
-        return ping.map { max($0.until, lastHeard + pongTime) } ?? lastHeard + Self.pingAfter
-    }
-
-    private var pongTime: Duration {
-        let (shortest, longest) = (Self.pongTime.lowerBound, Self.pongTime.upperBound)
-        return roundTrip.map { min(max($0 * Self.pongRoundTrips, shortest), longest) } ?? longest
-    }
-
-    /// Acts on time that has passed.
-    ///
-    /// - Throws: Why the connection can't go on.
-    public func advance(now: Instant) throws(RelayLinkFailure) {
-        guard let deadline, now >= deadline else { return }
-        if handshakeUntil != nil { throw .silent("no connection within \(Self.handshakeTime.components.seconds) s") }
-        // Behind much that waits a pong comes late; a relay that lets us hear something meanwhile is alive.
-        if ping != nil { throw .silent("no pong within \(Int(pongTime.milliseconds)) ms") }
-        sendPing(now: now)
-    }
-
-    private func sendPing(now: Instant) {
-        let bytes = randomBytes(8)
-        ping = (bytes, now, now + pongTime)
-        enqueue(.ping(bytes))
     }
 }

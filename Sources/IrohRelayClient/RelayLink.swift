@@ -200,7 +200,7 @@ public final class RelayLink {
             }
         case .connected:
             for batch in waiting.take(now: .now) {
-                batch.bytes.withUnsafeBytes { session.send($0, segmentSize: batch.segmentSize, to: batch.id, ecn: batch.ecn) }
+                batch.bytes.withUnsafeBytes { session.send($0, segmentSize: batch.segmentSize, to: batch.id, ecn: batch.ecn, now: .now) }
             }
             change(.connected)
         case .endpointGone(let id): onGone?(id)
@@ -222,7 +222,7 @@ public final class RelayLink {
         guard !isClosed else { return }
         lastSent = .now
         if let session, session.isConnected {
-            session.send(bytes, segmentSize: segmentSize, to: id, ecn: ecn)
+            session.send(bytes, segmentSize: segmentSize, to: id, ecn: ecn, now: lastSent)
         } else if case .refused = state {
             return
         } else {

@@ -25,11 +25,15 @@ struct UpgradeResponse {
         }
         let lines = limited[..<(end - 4)].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
             .map { $0.last == UInt8(ascii: "\r") ? $0.dropLast() : $0 }
-        guard lines.allSatisfy({ $0.allSatisfy { $0 == 9 || $0 >= 0x20 && $0 != 0x7f } }) else { throw .badAnswer("control characters in its head") }
+        guard lines.allSatisfy({ $0.allSatisfy { $0 == 9 || $0 >= 0x20 && $0 != 0x7f } }) else {
+            throw .badAnswer("control characters in its head")
+        }
         let status = try Self.status(String(decoding: lines[0], as: UTF8.self))
         var fields: [(name: String, value: String)] = []
         for line in lines.dropFirst() {
-            guard let colon = line.firstIndex(of: UInt8(ascii: ":")), Self.isToken(line[..<colon]) else { throw .badAnswer("a malformed header") }
+            guard let colon = line.firstIndex(of: UInt8(ascii: ":")), Self.isToken(line[..<colon]) else {
+                throw .badAnswer("a malformed header")
+            }
             let value = line[(colon + 1)...].drop(while: Self.isBlank).reversed().drop(while: Self.isBlank).reversed()
             fields.append((String(decoding: line[..<colon], as: UTF8.self).lowercased(), String(decoding: value, as: UTF8.self)))
         }
@@ -44,7 +48,9 @@ struct UpgradeResponse {
         default: throw .notUpgraded(status: status, location: values("location").first)
         }
         guard has("websocket", in: "upgrade"), has("upgrade", in: "connection") else { throw .badAnswer("no upgrade to a WebSocket") }
-        guard values("sec-websocket-accept") == [WebSocketHandshake.accept(key: key)] else { throw .badAnswer("a wrong Sec-WebSocket-Accept") }
+        guard values("sec-websocket-accept") == [WebSocketHandshake.accept(key: key)] else {
+            throw .badAnswer("a wrong Sec-WebSocket-Accept")
+        }
         guard values("sec-websocket-extensions").isEmpty else { throw .badAnswer("a WebSocket extension that was not asked for") }
         let agreed = values("sec-websocket-protocol")
         guard let version = RelayFrame.Version.allCases.first(where: { [$0.name] == agreed }) else {

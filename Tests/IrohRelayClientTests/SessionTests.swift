@@ -12,8 +12,8 @@ private func pair(_ hub: RelayHub) -> (Wire, Wire) {
 
 extension Wire {
     /// Sends datagrams to another client.
-    func send(_ bytes: [UInt8], segmentSize: Int, to seed: UInt8, ecn: UInt8 = 0) {
-        bytes.withUnsafeBytes { client.send($0, segmentSize: segmentSize, to: id(seed), ecn: ecn) }
+    func send(_ bytes: [UInt8], segmentSize: Int, to seed: UInt8, ecn: UInt8 = 0, now: Instant = start) {
+        bytes.withUnsafeBytes { client.send($0, segmentSize: segmentSize, to: id(seed), ecn: ecn, now: now) }
     }
 }
 
@@ -153,6 +153,21 @@ func shortRoundTrip() throws {
     wire.isOpen = false
     try wire.client.advance(now: start + .seconds(15))
     #expect(wire.client.deadline == start + .milliseconds(15_500))
+}
+
+@Test("what is sent and not answered is looked after sooner")
+func unanswered() throws {
+    let wire = Wire(RelayHub()).connect()
+    wire.send([1], segmentSize: 1, to: 2, now: start + .seconds(3))
+    wire.send([1], segmentSize: 1, to: 2, now: start + .seconds(4))
+    #expect(wire.client.deadline == start + .seconds(5))
+    wire.receive(frame(.endpointGone(id(3))), now: start + .milliseconds(4500))
+    #expect(wire.client.deadline == start + .milliseconds(19_500))
+    wire.send([1], segmentSize: 1, to: 2, now: start + .seconds(6))
+    try wire.client.advance(now: start + .seconds(8))
+    #expect(wire.client.deadline == start + .milliseconds(8500))
+    wire.exchange(now: start + .milliseconds(8100))
+    #expect(wire.client.deadline == start + .milliseconds(23_100))
 }
 
 @Test("a relay that never answers the first ping is dead after 5 s, one that lets something else be heard is not")

@@ -58,7 +58,7 @@ private final class Relay {
         if case .connected = event {} else { precondition(session.isConnected, "nothing is told before") }
         guard case .datagrams(let header, let bytes) = event else { return }
         precondition(header.direction == .toClient && !bytes.isEmpty)
-        session.send(bytes, segmentSize: Int(header.segmentSize ?? 1200), to: header.id, ecn: header.ecn)
+        session.send(bytes, segmentSize: Int(header.segmentSize ?? 1200), to: header.id, ecn: header.ecn, now: start)
     }
 
     func accept() {
