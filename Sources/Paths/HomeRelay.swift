@@ -123,6 +123,7 @@ extension RelayLink.State {
         switch self {
         case .connecting: .connecting
         case .connected: .connected
+        case .waiting(.restarting): .restarting
         case .waiting(let failure): .down(reason: failure.description)
         case .refused(let reason): .refused(reason: RelayLinkFailure.refused(reason).description)
         }

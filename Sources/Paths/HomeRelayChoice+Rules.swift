@@ -37,7 +37,7 @@ extension HomeRelayChoice {
     private func isConnected(_ url: RelayURL) -> Bool { relays.contains { $0.url == url && $0.link == .connected } }
 
     private mutating func noteOverdueLinks(now: Instant) {
-        for index in relays.indices where isWaitedFor(relays[index]) && relays[index].linkSince + Self.linkPatience <= now {
+        for index in relays.indices where isWaitedFor(relays[index]) && relays[index].linkSince + relays[index].patience <= now {
             relays[index].isOverdue = true
             if relays[index].url == home { complain(relays[index], now: now) }
         }
@@ -178,6 +178,7 @@ extension HomeRelayChoice {
             relays[index].link = nil
             relays[index].farewell = nil
             relays[index].isOverdue = false
+            relays[index].patience = Self.linkPatience
             relays[index].refusal = nil
             events.append(.release(relay.url))
         }

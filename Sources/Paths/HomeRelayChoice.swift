@@ -3,9 +3,9 @@ import Platform
 
 /// Which relay is an endpoint's home: the one whose connection is kept for ever, and that others are told of. Sans-I/O.
 ///
-/// At the start it is the one that answers `/ping` quickest. It is left only for one that is clearly nearer twice in a row, or when there is
-/// no connection to it; and never before the next is connected, so that a move interrupts nothing. A relay that refuses us is left out until
-/// its link, which goes on trying slowly, is taken.
+/// At the start it is the one that answers `/ping` quickest. It is left only for one that is clearly nearer twice in a row, or when there
+/// is no connection to it; and never before the next is connected, so that a move interrupts nothing. A relay that refuses us is left out
+/// until its link, which goes on trying slowly, is taken.
 public struct HomeRelayChoice {
     /// The state of the connection to a relay.
     public enum Link: Equatable, Sendable {
@@ -13,6 +13,8 @@ public struct HomeRelayChoice {
         case connected
         /// Tried again by itself.
         case down(reason: String)
+        /// Likewise, after the relay has said that it is only being started again.
+        case restarting
         /// The relay does not take our key or token; tried again slowly by itself.
         case refused(reason: String)
     }
@@ -59,6 +61,8 @@ public struct HomeRelayChoice {
     static let roundsInARow = 2
     /// Without a connection for this long the home relay counts as lost, and one that was to become it as not there.
     public static let linkPatience: Duration = .seconds(2)
+    /// The same for a relay that has said that it restarts. It spreads its clients' return over 2 s (quic-relay), and they need a moment.
+    public static let restartPatience: Duration = .seconds(5)
     /// How long a former home relay is still connected: what is published about us lags behind by some minutes.
     public static let farewell: Duration = .seconds(300)
     /// While there is none: the wait after the first round, doubled each time up to the longest.
@@ -79,7 +83,9 @@ public struct HomeRelayChoice {
         var linkSince: Instant
         /// Why the connection was last lost or not made.
         var trouble: String?
-        /// There was no connection within ``linkPatience``.
+        /// How long that may last.
+        var patience = HomeRelayChoice.linkPatience
+        /// It has lasted longer.
         var isOverdue = false
         /// Until it takes us.
         var refusal: String?
@@ -149,6 +155,7 @@ public struct HomeRelayChoice {
         case .connected:
             wasEverTaken = true
             relays[index].isOverdue = false
+            relays[index].patience = Self.linkPatience
             relays[index].refusal = nil
             if url == home {
                 if isComplaintOpen { events.append(.found(url)) }
@@ -161,6 +168,7 @@ public struct HomeRelayChoice {
             relays[index].refusal = reason
             relays[index].farewell = nil
         case .down(let reason): relays[index].trouble = reason
+        case .restarting: (relays[index].trouble, relays[index].patience) = ("restarts", Self.restartPatience)
         case .connecting: break
         }
         step(now: now)
@@ -177,7 +185,7 @@ public struct HomeRelayChoice {
             times.append(nextRound)
         }
         for relay in relays {
-            if isWaitedFor(relay) { times.append(relay.linkSince + Self.linkPatience) }
+            if isWaitedFor(relay) { times.append(relay.linkSince + relay.patience) }
             if let farewell = relay.farewell, relay.url != next?.url { times.append(farewell) }
         }
         return times.min()

@@ -76,7 +76,9 @@ final class Announcer {
         case .lost(let url, let reason): log.warning("no connection to the home relay \(url), which is tried again: \(reason)")
         case .found(let url): log.notice("the home relay \(url) is connected again")
         case .refused(let url, let reason): log.warning("relay \(url) \(reason)", hint: Self.admission)
-        case .noAnswer(let failures): log.warning("no \(home?.url == nil ? "" : "other ")relay can be reached, all are tried again: \(list(failures))")
+        case .noAnswer(let failures):
+            let other = home?.url == nil ? "" : "other "
+            log.warning("no \(other)relay can be reached, all are tried again: \(list(failures))")
         case .refusedByAll(let failures): refuse(failures)
         }
     }

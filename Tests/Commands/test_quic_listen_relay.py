@@ -55,20 +55,18 @@ def dead():
         yield f"http://127.0.0.1:{bound.getsockname()[1]}/"
 
 
-def free_port():
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return bound.getsockname()[1]
+# Outgoing connections come from 127.0.0.1, so that none takes a port here while its relay is away.
+ELSEWHERE = "127.0.0.77"
 
 
-def says(running, text):
-    """The next message that holds the text; the test fails if the command ends instead."""
-    heard = []
-    while line := running.process.stderr.readline().decode():
-        heard.append(line)
-        if text in line:
-            return line
-    raise AssertionError(f"never said {text!r}: {heard}")
+def says(running, *texts):
+    """The messages that hold each of the texts, in whichever order they come; the test fails if the command ends instead."""
+    found = {}
+    while len(found) < len(texts):
+        line = running.process.stderr.readline().decode()
+        assert line, f"it ended and said only {found}"
+        found |= {text: line for text in texts if text in line}
+    return [found[text] for text in texts]
 
 
 def ended(running):
@@ -141,10 +139,11 @@ def test_a_relay_that_goes_away_is_left_for_another(relay, listener, dial):
 
 
 def test_the_only_relay_stays_announced_while_it_is_away_and_serves_when_it_is_back(relay, listener, dial):
-    first = relay()
+    first = relay(address=f"{ELSEWHERE}:0")
     running = listener("--relay", first.url)
     assert running.next()["relay_urls"] == [first.url]
     first.process.kill()
+    first.process.wait()
     says(running, "no connection to the home relay")
     relay(address=first.url.split("/")[2])
     says(running, f"the home relay {first.url} is connected again")
@@ -154,14 +153,14 @@ def test_the_only_relay_stays_announced_while_it_is_away_and_serves_when_it_is_b
 
 
 def test_while_no_relay_answers_addresses_are_announced_and_a_relay_that_comes_is_added(relay, listener, dial):
-    port = free_port()
-    running = listener("--relay", f"http://127.0.0.1:{port}")
+    gone = relay(address=f"{ELSEWHERE}:0")
+    gone.stop()
+    running = listener("--relay", gone.url)
     endpoint = running.next()
     assert endpoint["relay_urls"] == []
     assert dial(endpoint["addresses"], input=b"hello").out == "hello"
-    assert f"http://127.0.0.1:{port}/: " in says(running, "no relay can be reached")
-    says(running, "no relay is connected after 3 s")
-    late = relay(address=f"127.0.0.1:{port}")
+    says(running, f"no relay can be reached, all are tried again: {gone.url}: ", "no relay is connected after 3 s")
+    late = relay(address=gone.url.split("/")[2])
     assert running.next()["relay_urls"] == [late.url]
 
 
@@ -179,7 +178,7 @@ def test_what_sends_a_browser_elsewhere_is_no_relay(listener):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Portal) as portal:
         threading.Thread(target=portal.serve_forever, daemon=True).start()
         running = listener("--relay", f"http://127.0.0.1:{portal.server_address[1]}")
-        message = says(running, "no relay can be reached")
+        [message] = says(running, "no relay can be reached")
         assert "302" in message and "/login" in message and "captive portal" in message
         assert running.next()["relay_urls"] == []
         running.stop()
@@ -268,7 +267,7 @@ def test_a_list_that_can_not_be_read_again_changes_nothing(relay, listener, tmp_
     assert running.next()["relay_urls"] == [only.url]
     listed.write_text(f"{only.url}\nftp://elsewhere/\n")
     running.process.send_signal(signal.SIGHUP)
-    assert f"{listed}, line 2" in says(running, "the relays stay as they were")
+    assert f"{listed}, line 2" in says(running, "the relays stay as they were")[0]
     assert dial([], relays=[only.url], input=b"hello").out == "hello"
     assert running.stop() == 0
 

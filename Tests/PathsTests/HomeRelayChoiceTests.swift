@@ -205,6 +205,21 @@ func shortInterruption() {
     #expect(world.home == a)
 }
 
+@Test("A home relay that has said it restarts is given five seconds")
+func restart() {
+    var world = World([a: ms(10), b: ms(12)])
+    world.pass(.seconds(1))
+    _ = world.news()
+    world.link(a, .restarting)
+    world.link(a, .down(reason: "connection refused"))
+    world.pass(ms(4999))
+    #expect(world.home == a)
+    world.link(a, .connected)
+    world.link(a, .restarting)
+    world.pass(.seconds(5))
+    #expect(world.news() == [.lost(a, reason: "restarts"), .moved(from: a, to: b)])
+}
+
 @Test("A former home relay that comes back does not become home again by that")
 func noFlapping() {
     var world = World([a: ms(10), b: ms(12)])
