@@ -135,9 +135,9 @@ extension Connection {
 
     /// Lets the pacer hold back the next packets, if the bytes sent since it last did would take long enough at its rate of 1.25
     /// congestion windows a round trip (RFC 9002, 7.7). Before a round trip is measured its guess of one would stall the handshake
-    /// (spec/quic-interop.md, "Traps" 1).
+    /// (spec/quic-interop.md, "Traps" 1), and the first window on another path.
     private func pace(_ statistics: keyhole_quic_statistics, _ now: Instant) {
-        guard isConfirmed, unpaced > 0 else { return }
+        guard isConfirmed, statistics.latest_rtt > 0, unpaced > 0 else { return }
         let interval = UInt64(unpaced) * statistics.smoothed_rtt / max(1, statistics.congestion_window * 5 / 4)
         guard interval >= Self.pacingGrain else { return }
         keyhole_quic_paced(handle, now.nanoseconds)
