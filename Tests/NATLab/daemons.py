@@ -1,0 +1,79 @@
+"""Programs that run on a router."""
+import contextlib
+import socket
+import subprocess
+import time
+
+from NATLab.namespaces import Refused
+
+# A router's program that is not there after so many seconds will not come.
+PATIENCE = 30
+LAN, PROXY_PORT = "192.168.1.1", 3128
+
+
+def start(site, router, name, *arguments, port, kind):
+    """Runs a program on the router until it listens on the port."""
+    path = site.internet.path(f"{site.name}-{name}.log")
+    with open(path, "wb") as log:
+        process = router.start(name, *arguments, stdout=log, stderr=subprocess.STDOUT)
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        # A port that can't be had any more is in use.
+        with router.inside(), contextlib.closing(socket.socket(socket.AF_INET, kind)) as ours:
+            try:
+                ours.bind(("", port))
+            except OSError:
+                return
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise Refused(f"{name} does not run: {path.read_text(errors='replace')[-500:]}")
+        time.sleep(0.01)
+
+
+def tinyproxy(site, router):
+    """An HTTP proxy for the hosts, which makes tunnels (CONNECT) to ports 80 and 443 only."""
+    settings = site.internet.path(f"{site.name}-tinyproxy.conf")
+    settings.write_text(f"Port {PROXY_PORT}\nListen {LAN}\nTimeout 600\nMaxClients 100\nConnectPort 80\nConnectPort 443\nLogLevel Warning\n")
+    start(site, router, "tinyproxy", "-d", "-c", settings, port=PROXY_PORT, kind=socket.SOCK_STREAM)
+
+
+def miniupnpd(site, router):
+    """Opens ports for hosts that ask by UPnP IGD, NAT-PMP or PCP."""
+    router.rules("""
+table inet opened {
+    chain forwarding {
+    }
+    chain destinations {
+    }
+    chain sources {
+    }
+    chain forward {
+        type filter hook forward priority -1
+        jump forwarding
+    }
+    chain prerouting {
+        type nat hook prerouting priority -101
+        jump destinations
+    }
+    chain postrouting {
+        type nat hook postrouting priority 99
+        jump sources
+    }
+}""")
+    settings = site.internet.path(f"{site.name}-miniupnpd.conf")
+    settings.write_text(f"""ext_ifname=wan
+listening_ip=lan
+ipv6_disable=yes
+enable_natpmp=yes
+enable_upnp=yes
+secure_mode=yes
+upnp_table_name=opened
+upnp_nat_table_name=opened
+upnp_forward_chain=forwarding
+upnp_nat_chain=destinations
+upnp_nat_postrouting_chain=sources
+uuid=6b8f6b1a-3f0e-4d0f-9c0a-0000000000{site.number:02x}
+allow 1024-65535 192.168.1.0/24 1024-65535
+deny 0-65535 0.0.0.0/0 0-65535
+""")
+    process_id = site.internet.path(f"{site.name}-miniupnpd.pid")
+    start(site, router, "miniupnpd", "-d", "-f", settings, "-P", process_id, port=5351, kind=socket.SOCK_DGRAM)

@@ -1,0 +1,140 @@
+"""Every kind of network is what it says, and the probe sees it when one is not."""
+import os
+import subprocess
+
+import pytest
+
+from NATLab.daemons import miniupnpd
+from NATLab.internet import Internet
+from NATLab.kinds import CARRIER_GRADE, KINDS, UNRESERVED
+from NATLab.namespaces import MOUNTED
+from NATLab.probe import Lie, Probe, check, mapping_ends
+from NATLab.routers import NAT, PrefixTranslation
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may make network namespaces")
+
+
+class Masquerade(NAT):
+    """What a router does that is told no more than `masquerade`."""
+
+    def rules(self, router):
+        return super().rules(router).replace("snat ip to ip saddr . udp sport map @outgoing", "masquerade")
+
+
+class OneWay(PrefixTranslation):
+    """Does not translate what goes back inside."""
+
+    def rules(self, router):
+        return super().rules(router).replace("meta mark set 1", "")
+
+
+# A kind, what is another way there than the kind says, and what the probe has to say of it.
+LIES = [
+    ("home", {"routers": (NAT(random=True),)}, "mapping should be endpoint-independent and is address and port-dependent"),
+    ("home", {"routers": (Masquerade(),)}, "mapping should be endpoint-independent and is address and port-dependent"),
+    ("home", {"routers": (NAT(open=True),)}, "filtering should be address and port-dependent and is endpoint-independent"),
+    ("home", {"routers": (NAT(hairpin=True, open=True),)}, "hairpin should be False and is True"),
+    ("home", {"routers": (NAT(refused="meta l4proto udp drop"),)}, "mapping should be endpoint-independent and is blocked"),
+    ("home", {"routers": (NAT(refused="meta l4proto tcp drop"),)}, "tcp should be True and is False"),
+    ("home", {"routers": (NAT(daemon=miniupnpd),), "network": UNRESERVED}, "opens_ports should be False and is True"),
+    ("symmetric", {"routers": (NAT(),)}, "mapping should be address and port-dependent and is endpoint-independent"),
+    ("full-cone", {"routers": (NAT(),)}, "filtering should be endpoint-independent and is address and port-dependent"),
+    ("full-cone", {"routers": (NAT(open=True),)}, "hairpin should be True and is False"),
+    ("forwarded", {"routers": (NAT(),)}, "unasked should be True and is False"),
+    ("carrier", {"routers": (CARRIER_GRADE, NAT(open=True))}, "filtering should be address and port-dependent and is endpoint-independent"),
+    ("carrier", {"routers": (NAT(random=True), NAT())}, "mapping should be endpoint-independent and is address and port-dependent"),
+    ("upnp", {"routers": (NAT(),)}, "opens_ports should be True and is False"),
+    ("udp-blocked", {"routers": (NAT(),)}, "mapping should be blocked and is endpoint-independent"),
+    ("udp-blocked", {"routers": (NAT(refused="drop"),)}, "tcp should be True and is False"),
+    ("proxy", {"routers": (NAT(refused="drop"),)}, "proxied should be True and is False"),
+    ("same-lan", {"routers": (NAT(open=True, hairpin=True),)}, "hairpin should be False and is True"),
+    ("nptv6", {"routers": (OneWay(),)}, "hairpin should be True and is False"),
+    ("firewall", {"routers": (), "is_routed": False}, "filtering should be address and port-dependent and is endpoint-independent"),
+]
+
+
+@pytest.fixture(scope="module")
+def internet():
+    with Internet() as internet:
+        yield internet
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_kind_is_what_it_says(internet, name):
+    check(internet.site(KINDS[name]))
+
+
+@pytest.mark.parametrize(("name", "changes", "word"), LIES, ids=[f"{name}-{number}" for number, (name, _, _) in enumerate(LIES)])
+def test_a_kind_that_lies_is_found_out(internet, name, changes, word):
+    with pytest.raises(Lie, match=word):
+        check(internet.site(KINDS[name].but(**changes)))
+
+
+def test_prefixes_are_translated_as_in_the_standard_s_example():
+    """RFC 6296, section 3.4: FD01:0203:0405:0001::1234 and 2001:0DB8:0001:D550::1234."""
+    assert PrefixTranslation.translated(0xFD01_0203_0405, 0x0001, 0x2001_0DB8_0001) == 0x2001_0DB8_0001_D550
+    assert PrefixTranslation.translated(0x2001_0DB8_0001, 0xD550, 0xFD01_0203_0405) == 0xFD01_0203_0405_0001
+
+
+def test_two_sites_with_the_same_addresses_are_two_networks(internet):
+    one, other = internet.site(KINDS["home"]), internet.site(KINDS["home"])
+    assert one.host_address(4) == other.host_address(4)
+    with Probe(one, 4) as here, Probe(other, 4, here) as there:
+        host = there.host()
+        assert here.arrives(here.host(), (one.host_address(4).split("/")[0], host.getsockname()[1]), host) is None
+
+
+def test_punching_a_hole_between_two_homes_works_and_to_a_symmetric_one_does_not(internet):
+    """Each sends to where a server saw the other: the first is lost or opens the way, the second passes, or nothing does."""
+
+    def punched(first, second):
+        with Probe(internet.site(KINDS[first]), 4) as here, Probe(internet.site(KINDS[second]), 4, here) as there:
+            one, other = here.host(), there.host()
+            one_seen, other_seen = here.seen(one), there.seen(other)
+            here.arrives(one, other_seen, other)
+            return there.arrives(other, one_seen, one) is not None and here.arrives(one, other_seen, other) is not None
+
+    assert punched("home", "home")
+    assert punched("carrier", "home")
+    assert not punched("home", "symmetric")
+    assert not punched("symmetric", "symmetric")
+
+
+def test_a_mapping_lives_as_long_as_it_says_and_no_longer(internet):
+    assert mapping_ends(internet.site(KINDS["home"].but(routers=(NAT(lifetime=2),))), 2)
+
+
+def test_a_mapping_that_lives_longer_is_found_out(internet):
+    assert not mapping_ends(internet.site(KINDS["home"].but(routers=(NAT(lifetime=5),))), 1)
+
+
+def test_a_port_is_opened_by_upnp_too(internet):
+    site = internet.site(KINDS["upnp"])
+    with Probe(site, 4) as probe:
+        host = probe.host()
+        port = str(host.getsockname()[1])
+        said = subprocess.run(site.hosts[0].arguments("upnpc", "-a", "192.168.1.2", port, "7777", "UDP"), capture_output=True, text=True)
+        assert f"external {site.public[4]}:7777 UDP is redirected to internal 192.168.1.2:{port}" in said.stdout
+        assert probe.arrives(probe.servers[1, 1], (site.public[4], 7777), host)
+
+
+def test_loss_and_rate_are_those_asked_for(internet):
+    """Of many datagrams the share that is lost is near what was asked for, and none comes sooner than the rate allows."""
+    site = internet.site(KINDS["home"])
+    site.degrade(loss=0.1)
+    with Probe(site, 4) as probe:
+        host, sent = probe.host(), 2000
+        arrived = sum(probe.seen(host) is not None for _ in range(sent))
+    # Binomial: six standard deviations are 80.
+    assert abs(sent * 0.9 - arrived) < 80
+
+
+def test_nothing_is_left_behind_even_after_a_failure():
+    with pytest.raises(ZeroDivisionError), Internet() as internet:
+        internet.site(KINDS["upnp"])
+        prefix, folder = internet.namespaces.prefix, internet.folder.name
+        assert any(path.name.startswith(prefix) for path in MOUNTED.iterdir())
+        1 / 0
+    assert not any(path.name.startswith(prefix) for path in MOUNTED.iterdir())
+    assert not os.path.exists(folder)
+    assert not subprocess.run(["pgrep", "-f", folder], capture_output=True).stdout
