@@ -14,7 +14,8 @@ class Behaviour:
     """What a probe finds, or has to find.
 
     `unasked`: a datagram to the announced address arrives though nothing was sent before. `hairpin`: hosts inside reach each other's
-    public address; None where nothing is translated or nothing passes. `tcp`: connections to the Internet. `proxied`: an HTTP proxy makes
+    public address; None where nothing is translated or nothing passes. `neighbours`: they reach each other's own address; None where there
+    is one host. `tcp`: connections to the Internet. `proxied`: an HTTP proxy makes
     them. `opens_ports`: a host can have a port opened.
     """
 
@@ -22,6 +23,7 @@ class Behaviour:
     filtering: str
     unasked: bool
     hairpin: bool | None = None
+    neighbours: bool | None = None
     tcp: bool = True
     proxied: bool = False
     opens_ports: bool = False

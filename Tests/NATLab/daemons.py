@@ -2,12 +2,9 @@
 import contextlib
 import socket
 import subprocess
-import time
 
-from NATLab.namespaces import Refused
+from NATLab.namespaces import Refused, wait_for
 
-# A router's program that is not there after so many seconds will not come.
-PATIENCE = 30
 LAN, PROXY_PORT = "192.168.1.1", 3128
 
 
@@ -16,17 +13,19 @@ def start(site, router, name, *arguments, port, kind):
     path = site.internet.path(f"{site.name}-{name}.log")
     with open(path, "wb") as log:
         process = router.start(name, *arguments, stdout=log, stderr=subprocess.STDOUT)
-    deadline = time.monotonic() + PATIENCE
-    while True:
+
+    def listens():
+        if process.poll() is not None:
+            raise Refused(f"{name} ended with {process.returncode}: {path.read_text(errors='replace')[-500:]}")
         # A port that can't be had any more is in use.
         with router.inside(), contextlib.closing(socket.socket(socket.AF_INET, kind)) as ours:
             try:
                 ours.bind(("", port))
             except OSError:
-                return
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise Refused(f"{name} does not run: {path.read_text(errors='replace')[-500:]}")
-        time.sleep(0.01)
+                return True
+        return False
+
+    wait_for(listens, name)
 
 
 def tinyproxy(site, router):

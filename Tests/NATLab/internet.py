@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from NATLab.namespaces import Namespaces, tool
+from NATLab.namespaces import Namespaces, tool, wait_for
 from NATLab.routers import PrefixTranslation
 
 # Two addresses of each family to be probed from, as RFC 5780 asks of a STUN server, and one where the services are.
@@ -23,6 +23,8 @@ GATEWAY = {4: "169.254.1.1", 6: "fe80::1"}
 BELOW = "fe80::2"
 # Routers that report every error; the kernel's limit is for a hostile world.
 PROMPT = {"ipv4__icmp_ratelimit": 0, "ipv6__icmp__ratelimit": 0}
+# A bridge that is a switch: rules are for what is routed.
+SWITCH = {"bridge__bridge-nf-call-iptables": 0, "bridge__bridge-nf-call-ip6tables": 0}
 # What every home and every carrier uses inside, so that an address of one's own network is also somebody else's.
 HOME, CARRIER = "192.168.1", "100.64.0"
 # A router that translates nothing has an IPv4 address only to be the next hop, and to report errors from.
@@ -138,7 +140,7 @@ class Site:
                 connect(router, "wan", f"{outside}/{32 if level == 0 else 24}")
             else:
                 connect(router, "wan", v6="")
-            router.set(**rules.settings(), **PROMPT)
+            router.set(**{**PROMPT, **SWITCH, **rules.settings()})
             router.names(names())
             self.routers.append(Router(router, outside, f"{inside}.2", self.prefix))
             router.rules(rules.rules(self.routers[-1]))
@@ -152,6 +154,9 @@ class Site:
             host.names(names())
             self.hosts.append(host)
         self.announce()
+        wait_for(lambda: self.internet.core.is_up((self.port,)), f"the cable of {self.name}")
+        for namespace in (*(router.namespace for router in self.routers), *self.hosts):
+            wait_for(namespace.is_up, f"the network of {namespace.name}")
 
     def host_address(self, family, number=0):
         """A host's own address, with the length of its prefix."""

@@ -47,7 +47,7 @@ def kind(function):
 
 
 # What is seen of a household's router, unless something is done about it.
-HOUSEHOLD = Behaviour(mapping=INDEPENDENT, filtering=ADDRESS_AND_PORT, unasked=False, hairpin=False)
+HOUSEHOLD = Behaviour(mapping=INDEPENDENT, filtering=ADDRESS_AND_PORT, unasked=False, neighbours=True, hairpin=False)
 
 
 @kind
@@ -63,7 +63,7 @@ def full_cone():
     filtering (RFC 4787, sections 4.1 and 5), with hairpinning. Some household routers behave so for games ("NAT type open"), as do many
     carriers. Nobody can send there before the host has sent something, and the host has to be told its public port by a STUN server."""
     return {"routers": (NAT(open=True, hairpin=True),),
-            "behaviour": Behaviour(mapping=INDEPENDENT, filtering=INDEPENDENT, unasked=False, hairpin=True)}
+            "behaviour": Behaviour(mapping=INDEPENDENT, filtering=INDEPENDENT, unasked=False, neighbours=True, hairpin=True)}
 
 
 @kind
@@ -80,7 +80,7 @@ def symmetric():
     RFC 4787. Company firewalls (pfSense and OPNsense as they come, FortiGate, Cisco ASA) and some mobile carriers behave so. What a STUN
     server sees is not what another peer would see, so that a hole can be punched only to somebody who filters less."""
     return {"routers": (NAT(random=True),),
-            "behaviour": Behaviour(mapping=ADDRESS_AND_PORT, filtering=ADDRESS_AND_PORT, unasked=False, hairpin=False)}
+            "behaviour": Behaviour(mapping=ADDRESS_AND_PORT, filtering=ADDRESS_AND_PORT, unasked=False, neighbours=True, hairpin=False)}
 
 
 @kind
@@ -120,7 +120,7 @@ def udp_blocked():
     """A network that lets out TCP and drops all UDP, as hotels, hospitals and some companies do. QUIC can't pass; a relay on TCP can be
     reached."""
     return {"routers": (NAT(refused="meta l4proto udp drop"),),
-            "behaviour": Behaviour(mapping=BLOCKED, filtering=BLOCKED, unasked=False)}
+            "behaviour": Behaviour(mapping=BLOCKED, filtering=BLOCKED, unasked=False, neighbours=True)}
 
 
 @kind
@@ -130,7 +130,7 @@ def proxy():
     url = f"http://{LAN}:{PROXY_PORT}"
     names = ("http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy")
     return {"routers": (NAT(refused="drop", daemon=tinyproxy),), "environment": tuple((name, url) for name in names),
-            "behaviour": Behaviour(mapping=BLOCKED, filtering=BLOCKED, unasked=False, tcp=False, proxied=True)}
+            "behaviour": Behaviour(mapping=BLOCKED, filtering=BLOCKED, unasked=False, neighbours=True, tcp=False, proxied=True)}
 
 
 @kind
@@ -153,4 +153,4 @@ def nptv6():
     OPNsense or OpenWrt set up so. One to one and stateless, so that mapping and filtering are endpoint-independent and hairpinning works;
     but the host does not know its public address."""
     return {"routers": (PrefixTranslation(),), "families": (6,),
-            "behaviour": Behaviour(mapping=INDEPENDENT, filtering=INDEPENDENT, unasked=True, hairpin=True)}
+            "behaviour": Behaviour(mapping=INDEPENDENT, filtering=INDEPENDENT, unasked=True, neighbours=True, hairpin=True)}

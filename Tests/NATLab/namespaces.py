@@ -2,12 +2,14 @@
 import atexit
 import contextlib
 import ctypes
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 CLONE_NEWNET = 0x40000000  # <sched.h>
@@ -20,6 +22,19 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 class Refused(Exception):
     """The kernel or a tool would not do what the laboratory needs; one line."""
+
+
+# What the kernel or a router's program has not done after so many seconds, it will not do.
+PATIENCE = 30
+
+
+def wait_for(condition, what):
+    """Until the condition holds; Refused if that takes too long."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise Refused(f"still waiting for {what}")
+        time.sleep(0.002)
 
 
 def tool(*arguments, input=None):
@@ -49,11 +64,22 @@ class Namespace:
         """Commands of ip(8), all in one go."""
         tool("ip", "-n", self.name, "-batch", "-", input="\n".join(commands) + "\n")
 
+    def is_up(self, devices=None):
+        """Whether the devices, or all, can carry packets: the kernel notices in its own time that both ends of a cable are there."""
+        for device in json.loads(tool("ip", "-n", self.name, "-json", "-details", "link")):
+            port = device.get("linkinfo", {}).get("info_slave_data", {}).get("state", "forwarding")
+            if (devices is None and device["ifname"] != "lo" or device["ifname"] in (devices or ())) and (
+                    device["operstate"] != "UP" or port != "forwarding"):
+                return False
+        return True
+
     def set(self, **values):
         """set(ipv4__ip_forward=1) writes a value below /proc/sys/net, two underscores for a slash."""
         with self.inside():
             for key, value in values.items():
-                Path("/proc/sys/net", key.replace("__", "/")).write_text(f"{value}\n")
+                path = Path("/proc/sys/net", key.replace("__", "/"))
+                if path.parent.exists():  # or the kernel has no such part, which then does nothing either
+                    path.write_text(f"{value}\n")
 
     def rules(self, text):
         """Rules for nft(8), added to those that are there."""

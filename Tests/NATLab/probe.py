@@ -16,12 +16,11 @@ import time
 from NATLab.behaviour import ADDRESS, ADDRESS_AND_PORT, BLOCKED, INDEPENDENT, UNTRANSLATED, Behaviour
 from NATLab.daemons import LAN, PROXY_PORT
 from NATLab.internet import PROBES
+from NATLab.namespaces import PATIENCE
 
 PORTS = 3478, 3479
 # A path has at most two routers, each with a bridge: eight devices there and eight back, and an address to be resolved before each.
 TURNS = 64
-# For the programs on a router, which answer when they like.
-PATIENCE = 30
 NAT_PMP = 5351
 IP_RECVERR = 11  # <linux/in.h>: errors that a router reports are told even where a datagram's sender may ignore them
 FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
@@ -47,7 +46,7 @@ def probe(site, family):
         translates = passes and mapping != UNTRANSLATED
         behaviour = Behaviour(
             mapping=mapping, filtering=probe.filtering() if passes else BLOCKED, unasked=probe.unasked(),
-            hairpin=probe.hairpin() if translates else None, tcp=probe.tcp())
+            hairpin=probe.hairpin() if translates else None, neighbours=probe.neighbours(), tcp=probe.tcp())
         if family == 4:
             proxied = probe.through_proxy(443) and not probe.through_proxy(8443)
             behaviour = behaviour.but(proxied=proxied, opens_ports=probe.opens_ports())
@@ -167,7 +166,14 @@ class Probe:
         """RFC 4787, section 6: a datagram from inside to the public address of another socket inside, from the sender's public address."""
         one, other = self.host(), self.host(number=len(self.site.hosts) - 1)
         source, destination = self.seen(one), self.seen(other)
-        return self.arrives(one, destination, other) == source
+        return None not in (source, destination) and self.arrives(one, destination, other) == source
+
+    def neighbours(self):
+        """Whether two hosts of one network meet without the router."""
+        if len(self.site.hosts) < 2:
+            return None
+        host = self.host()
+        return self.arrives(self.host(number=1), (self.site.host_address(self.family).split("/")[0], host.getsockname()[1]), host) is not None
 
     def tcp(self):
         """Whether a connection to the Internet comes about."""

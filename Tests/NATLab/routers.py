@@ -4,9 +4,10 @@ A router has an interface `wan` towards the Internet and a bridge `lan` towards 
 
 Linux's own `masquerade` keeps the port where it can, which looks endpoint-independent until two hosts use one port: then both have the same
 public one as long as they send to different destinations (port overloading, RFC 4787, section 4.2), and one of them gets another when they
-send to the same. Here the mapping is decided by two tables instead, learnt from the first packet of a flow: `outgoing` from the host's address and port to the public port, and `incoming` back. What `outgoing` knows is used again for every
-destination, which is what RFC 4787 calls endpoint-independent mapping, and `incoming`, where it is consulted for packets that belong to
-no flow, is endpoint-independent filtering.
+send to the same. Here the mapping is decided by two tables instead, learnt from the first packet of a flow: `outgoing` from the host's
+address and port to the public port, and `incoming` back. What `outgoing` knows is used again for every destination, which is what RFC 4787
+calls endpoint-independent mapping, and `incoming`, where it is consulted for packets that belong to no flow, is endpoint-independent
+filtering.
 """
 from dataclasses import dataclass
 
@@ -118,7 +119,7 @@ table inet firewall {{
 @dataclass(frozen=True)
 class PrefixTranslation:
     """NPTv6 (RFC 6296): puts a public prefix in the place of the private one, both of 48 bits, and changes the 16 bits behind it so that
-    checksums stay right. Stateless, in both directions, and back inside where a host calls another by its public address (section 5).
+    checksums stay right. Stateless, in both directions, and back inside where a host calls another by its public address.
     """
 
     daemon: object = None
@@ -129,7 +130,7 @@ class PrefixTranslation:
 
     @staticmethod
     def translated(prefix, subnet, other):
-        """The 64 bits with the other prefix (section 3.1): the one's complement sum of all four words stays what it was."""
+        """The 64 bits with the other prefix: the one's complement sum of all four words stays what it was."""
 
         def fold(value):
             while value >> 16:

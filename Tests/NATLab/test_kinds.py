@@ -21,6 +21,13 @@ class Masquerade(NAT):
         return super().rules(router).replace("snat ip to ip saddr . udp sport map @outgoing", "masquerade")
 
 
+class Isolating(NAT):
+    """Keeps its hosts from each other, as the wireless networks of hotels do."""
+
+    def settings(self):
+        return {**super().settings(), "bridge__bridge-nf-call-iptables": 1}
+
+
 class OneWay(PrefixTranslation):
     """Does not translate what goes back inside."""
 
@@ -48,6 +55,7 @@ LIES = [
     ("udp-blocked", {"routers": (NAT(refused="drop"),)}, "tcp should be True and is False"),
     ("proxy", {"routers": (NAT(refused="drop"),)}, "proxied should be True and is False"),
     ("same-lan", {"routers": (NAT(open=True, hairpin=True),)}, "hairpin should be False and is True"),
+    ("same-lan", {"routers": (Isolating(),)}, "neighbours should be True and is False"),
     ("nptv6", {"routers": (OneWay(),)}, "hairpin should be True and is False"),
     ("firewall", {"routers": (), "is_routed": False}, "filtering should be address and port-dependent and is endpoint-independent"),
 ]
@@ -71,7 +79,7 @@ def test_a_kind_that_lies_is_found_out(internet, name, changes, word):
 
 
 def test_prefixes_are_translated_as_in_the_standard_s_example():
-    """RFC 6296, section 3.4: FD01:0203:0405:0001::1234 and 2001:0DB8:0001:D550::1234."""
+    """RFC 6296, the example of prefixes of 48 bits: FD01:0203:0405:0001::1234, 2001:0DB8:0001:D550::1234."""
     assert PrefixTranslation.translated(0xFD01_0203_0405, 0x0001, 0x2001_0DB8_0001) == 0x2001_0DB8_0001_D550
     assert PrefixTranslation.translated(0x2001_0DB8_0001, 0xD550, 0xFD01_0203_0405) == 0xFD01_0203_0405_0001
 

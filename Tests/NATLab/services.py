@@ -1,0 +1,87 @@
+"""What the Internet offers: a relay with STUN, and a node of the DHT."""
+import json
+import os
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+from NATLab.internet import SERVICES
+from NATLab.namespaces import Refused, tool
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+# A service, or a command that has nothing to say for so many seconds, has failed; nothing is decided by this.
+PATIENCE = int(os.environ.get("PATIENCE", 60))
+RELAY = "https://relay.example/"
+
+
+def command(name):
+    """Where the built command is."""
+    folders = [Path(os.environ["KEYHOLE_BIN"])] if "KEYHOLE_BIN" in os.environ else [ROOT / ".build" / kind for kind in ("release", "debug")]
+    for folder in folders:
+        if (folder / name).exists():
+            return str((folder / name).resolve())
+    if found := shutil.which(name):
+        return found
+    raise Refused(f"there is no {name}: run `make`, or say in KEYHOLE_BIN where it is")
+
+
+def every(port):
+    """The services' address of each family with that port."""
+    return f"{SERVICES[4]}:{port}", f"[{SERVICES[6]}]:{port}"
+
+
+def line_of(process, log):
+    """The next object that a process prints; Refused with the end of what it said if it ends or says nothing for long."""
+    timer = threading.Timer(PATIENCE, process.kill)
+    timer.start()
+    line = process.stdout.readline()
+    timer.cancel()
+    if not line:
+        said = log.read_text(errors="replace").strip().splitlines()
+        raise Refused(f"{' '.join(process.args[4:5])} ended with {process.wait()}: {said[-1] if said else 'and said nothing'}")
+    return json.loads(line)
+
+
+class Service:
+    """A command of ours in a namespace, which prints objects."""
+
+    def __init__(self, internet, namespace, name, *arguments, tag="", **options):
+        self.log = internet.path(f"{namespace.name}-{name}{tag}.log")
+        with open(self.log, "wb") as log:
+            self.process = namespace.start(command(name), *arguments, stdout=subprocess.PIPE, stderr=log, **options)
+
+    def next(self):
+        return line_of(self.process, self.log)
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(PATIENCE)
+        self.process.stdout.close()
+
+
+def start_relay(internet):
+    """quic-relay at RELAY for both families, also without TLS on port 80, with STUN on port 3478 and a certificate of our own."""
+    certificate, key = internet.path("relay.pem"), internet.path("relay.key")
+    tool("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+         "/CN=relay.example", "-addext", "subjectAltName=DNS:relay.example", "-out", certificate, "-keyout", key)
+    key.chmod(0o600)
+    options = [part for kind, port in (("http", 80), ("https", 443), ("stun", 3478)) for one in every(port) for part in (f"--{kind}", one)]
+    relay = Service(internet, internet.core, "quic-relay", *options, "--certificate", certificate, "--certificate-key", key)
+    relay.next()
+    return relay
+
+
+def start_dht(internet):
+    """A node of the Mainline DHT at dht.example:6881, for both families."""
+    options = [part for one in every(6881) for part in ("--dht-bind", one)]
+    node = Service(internet, internet.core, "pkarr-serve", *options, "--http", every(6880)[0])
+    node.next()
+    return node
+
+
+def environment(site):
+    """What programs at a site have in their environment: the relay's authority, the DHT, and what the site's users have to set."""
+    internet = site.internet
+    return {**site.environment(), "SSL_CERT_FILE": str(internet.path("relay.pem")), "PKARR_BOOTSTRAP": "dht.example:6881",
+            "NO_COLOR": "1"}
