@@ -4,6 +4,7 @@
 #   make test-deps test     install what the tests need, run them all, quick ones first
 #   make install            into DESTDIR and prefix (/usr/local)
 #   make bench              the figures, each against what it has to reach
+#   make natlab-full     which path is taken between any two of the networks people are behind (as root; make natlab tries some)
 #   make soak               a million requests of all kinds at pkarr-serve, whose memory has to stay where it is
 #   make fuzz               every parser on a bounded number of inputs
 #   make completions        write the shells' completions anew after an option has changed
@@ -31,14 +32,16 @@ pytest = KEYHOLE_BIN=$(built) $(venv)/bin/python -m pytest -q
 build_packages = gcc pkg-config git ca-certificates libjansson-dev libsodium-dev nettle-dev libuv1-dev libmicrohttpd-dev libsqlite3-dev \
 	libcurl4-openssl-dev libssl-dev libgnutls28-dev libngtcp2-dev libngtcp2-crypto-gnutls-dev
 demo_packages = curl python3
-test_packages = python3-venv shellcheck mandoc zsh fish chromium debootstrap debian-archive-keyring $(dns_packages) $(relay_packages)
+test_packages = python3-venv shellcheck mandoc zsh fish chromium debootstrap debian-archive-keyring $(dns_packages) $(relay_packages) $(natlab_packages)
 # Clients and servers of ordinary DNS, and what makes a network for one of them.
 dns_packages = bind9-dnsutils knot-dnsutils ldnsutils dnsmasq-base unbound iproute2 util-linux
 # What stands before a relay, and reads its units.
 relay_packages = nginx-light tinyproxy caddy nftables openssl iproute2 systemd
+# Routers, and what runs on them.
+natlab_packages = iproute2 nftables tinyproxy miniupnpd-nftables miniupnpc openssl
 bench_packages = jq openssl haproxy ngtcp2-client ngtcp2-server nginx-light dnsperf
 
-.PHONY: build deps demo test-deps test lint unit commands race interop soak fuzz debian13 debian13-packages bench completions install clean
+.PHONY: build deps demo test-deps test lint unit commands race interop natlab natlab-full soak fuzz debian13 debian13-packages bench completions install clean
 
 build: $(static)/libstdc++.a
 	$(SWIFT) build $(release)
@@ -59,7 +62,7 @@ test-deps: deps
 	$(APT) install -y --no-install-recommends $(test_packages) $(bench_packages)
 
 # Each suite's last line is its own runner's.
-test: lint unit commands interop fuzz debian13
+test: lint unit commands interop natlab fuzz debian13
 
 lint:
 	Tests/lint
@@ -76,6 +79,13 @@ race: build $(venv)/installed
 
 interop: build $(venv)/installed
 	$(pytest) Tests/Interop
+
+# Every kind of network is what it says, and some pairs of them.
+natlab: build $(venv)/installed
+	$(pytest) Tests/NATLab
+
+natlab-full: build
+	KEYHOLE_BIN=$(built) Tests/NATLab/matrix
 
 # Some minutes; the commands' tests have a short one.
 soak: build $(venv)/installed

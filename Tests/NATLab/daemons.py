@@ -31,7 +31,9 @@ def start(site, router, name, *arguments, port, kind):
 def tinyproxy(site, router):
     """An HTTP proxy for the hosts, which makes tunnels (CONNECT) to ports 80 and 443 only."""
     settings = site.internet.path(f"{site.name}-tinyproxy.conf")
-    settings.write_text(f"Port {PROXY_PORT}\nListen {LAN}\nTimeout 600\nMaxClients 100\nConnectPort 80\nConnectPort 443\nLogLevel Warning\n")
+    lines = (f"Port {PROXY_PORT}", f"Listen {LAN}", "Timeout 600", "MaxClients 100", "ConnectPort 80", "ConnectPort 443",
+             "LogLevel Warning")
+    settings.write_text("\n".join((*lines, "")))
     start(site, router, "tinyproxy", "-d", "-c", settings, port=PROXY_PORT, kind=socket.SOCK_STREAM)
 
 

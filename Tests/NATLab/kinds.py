@@ -77,7 +77,7 @@ def home():
 @kind
 def symmetric():
     """A NAT that takes another random public port for each destination: address and port-dependent mapping and filtering, against REQ-1 of
-    RFC 4787. Company firewalls (pfSense and OPNsense as they come, FortiGate, Cisco ASA) and some mobile carriers behave so. What a STUN
+    RFC 4787. Many company firewalls (pfSense and OPNsense as they come, among others) and some mobile carriers behave so. What a STUN
     server sees is not what another peer would see, so that a hole can be punched only to somebody who filters less."""
     return {"routers": (NAT(random=True),),
             "behaviour": Behaviour(mapping=ADDRESS_AND_PORT, filtering=ADDRESS_AND_PORT, unasked=False, neighbours=True, hairpin=False)}

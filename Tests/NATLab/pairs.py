@@ -1,7 +1,7 @@
 """Two of our commands, each behind a network of its own, and what becomes of them."""
 import hashlib
 import json
-import subprocess
+import socket
 import threading
 import time
 
@@ -10,7 +10,7 @@ from NATLab.internet import Internet
 from NATLab.kinds import KINDS
 from NATLab.namespaces import Refused
 from NATLab.probe import check
-from NATLab.services import PATIENCE, RELAY, Service, command, environment, start_relay
+from NATLab.services import PATIENCE, RELAY, Service, environment, start_relay
 
 # More than what fits into one flight of packets, so that acknowledgements have to come back.
 SIZE = 256 << 10
@@ -24,11 +24,12 @@ def content(*names):
 class Matrix:
     """Sites of the kinds, each checked, with one that listens and one that dials, and a relay in between; as a context gone at its end."""
 
-    def __init__(self, kinds):
+    def __init__(self, listeners, diallers):
         self.internet = Internet()
         try:
-            self.listeners = {name: self.site(name) for name in kinds}
-            self.diallers = {name: self.listeners[name] if name == "same-lan" else self.site(name) for name in kinds}
+            self.listeners = {name: self.site(name) for name in listeners}
+            shared = {name: site for name, site in self.listeners.items() if name == "same-lan"}
+            self.diallers = {name: shared.get(name) or self.site(name) for name in diallers}
             start_relay(self.internet)
         except BaseException:
             self.internet.remove()
@@ -76,33 +77,46 @@ class Matrix:
             service.stop()
 
     def dial(self, away, file, data, result):
-        start = time.monotonic()
-        process = away.hosts[-1].start(command("quic-dial"), "--endpoint", file, "--stdio", env=environment(away),
-                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        timer = threading.Timer(PATIENCE, process.kill)
-        timer.start()
-        said = []
-        threads = [threading.Thread(target=write, args=(process.stdin, data), daemon=True),
-                   threading.Thread(target=lambda: said.append(process.stderr.read()), daemon=True)]
-        for thread in threads:
-            thread.start()
-        answer = process.stdout.read1(1 << 16)
-        if answer:
-            result["first_byte_ms"] = round((time.monotonic() - start) * 1000, 1)
-            answer += process.stdout.read()
-        status = process.wait()
-        timer.cancel()
-        for thread in threads:
-            thread.join()
-        lines = said[0].decode(errors="replace").splitlines()
-        for stream in (json.loads(line) for line in lines if line.startswith("{")):
-            result["path"], result["remote"] = stream.get("path"), stream.get("remote")
-            result["failed"] = stream.get("failed", [])
+        """Through a local port of the dialling host, as a browser would, so that stream lines tell which ways were tried."""
+        host, path = away.hosts[-1], file.with_suffix(".sock")
+        bridge = Service(self.internet, host, "tunnel-bridge", "connect", "--socket", path, "--listen", "127.0.0.1:0", tag=file.name)
+        address, port = bridge.next()["listening"].rsplit(":", 1)
+        dialler = Service(self.internet, host, "quic-dial", "--endpoint", file, "--bridge", path, tag=file.name, env=environment(away))
+        try:
+            with host.inside():
+                client = socket.socket()
+            with client:
+                answer = ask(client, (address, int(port)), data, result)
+        finally:
+            lines = dialler.rest()
+            bridge.stop()
+        for line in lines:
+            result["path"], result["remote"] = line["path"], line["remote"]
+            result["failed"] += line["failed"]
         result["bytes"] = len(answer)
-        if status:
-            raise Refused(f"quic-dial ended with {status}: {lines[-1] if lines else 'and said nothing'}")
+        if not answer:
+            raise Refused(f"no way to the peer: {dialler.said()}")
         if answer != data:
-            raise Refused(f"what came back is not what was sent, at byte {differs(answer, data)}")
+            raise Refused(f"what came back is not what was sent, from byte {differs(answer, data)}")
+
+
+def ask(client, address, data, result):
+    """What comes back for the data, to its end."""
+    client.settimeout(PATIENCE)
+    start = time.monotonic()
+    client.connect(address)
+    writer = threading.Thread(target=write, args=(client, data), daemon=True)
+    writer.start()
+    answer = bytearray()
+    try:
+        while piece := client.recv(1 << 16):
+            if not answer:
+                result["first_byte_ms"] = round((time.monotonic() - start) * 1000, 1)
+            answer += piece
+    except ConnectionResetError:
+        pass  # as a bridge does that has no way to the peer
+    writer.join()
+    return bytes(answer)
 
 
 def differs(one, other):
@@ -110,9 +124,9 @@ def differs(one, other):
     return next((at for at, pair in enumerate(zip(one, other)) if pair[0] != pair[1]), min(len(one), len(other)))
 
 
-def write(pipe, data):
+def write(client, data):
     try:
-        with pipe:
-            pipe.write(data)
-    except BrokenPipeError:
+        client.sendall(data)
+        client.shutdown(socket.SHUT_WR)
+    except OSError:
         pass  # whoever reads the answer finds out

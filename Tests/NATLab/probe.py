@@ -3,8 +3,8 @@
 A probe opens sockets on a host and at two addresses and two ports each of the Internet, and looks which datagrams arrive where, and from
 which address. What does not arrive is as much of a finding as what does. Nothing waits for it, though: the kernel carries packets between
 namespaces through one queue for each processor, in order, and a packet that is put in at the end of it after another comes out after that
-one. So the probe keeps to one processor, and after as many datagrams of its own through the queue as a packet needs turns to reach the other
-end of the longest path, all that will ever arrive has arrived.
+one. So the probe keeps to one processor, and after as many datagrams of its own through the queue as a packet needs turns to reach the
+other end of the longest path, all that will ever arrive has arrived.
 """
 import contextlib
 import itertools
@@ -65,7 +65,8 @@ class Probe:
         self.processors = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {min(self.processors)})
         core = self.site.internet.core
-        self.servers = self.other.servers if self.other else {(a, p): self.open(core, PROBES[self.family][a], PORTS[p]) for a in (0, 1) for p in (0, 1)}
+        four = [(address, port) for address in (0, 1) for port in (0, 1)]
+        self.servers = self.other.servers if self.other else {one: self.open(core, *self.at(one)) for one in four}
         self.queue = self.open(core, "127.0.0.1")
         self.queue.setblocking(True)
         return self
@@ -173,7 +174,8 @@ class Probe:
         if len(self.site.hosts) < 2:
             return None
         host = self.host()
-        return self.arrives(self.host(number=1), (self.site.host_address(self.family).split("/")[0], host.getsockname()[1]), host) is not None
+        address = self.site.host_address(self.family).split("/")[0], host.getsockname()[1]
+        return self.arrives(self.host(number=1), address, host) is not None
 
     def tcp(self):
         """Whether a connection to the Internet comes about."""

@@ -17,7 +17,8 @@ RELAY = "https://relay.example/"
 
 def command(name):
     """Where the built command is."""
-    folders = [Path(os.environ["KEYHOLE_BIN"])] if "KEYHOLE_BIN" in os.environ else [ROOT / ".build" / kind for kind in ("release", "debug")]
+    built = [ROOT / ".build" / kind for kind in ("release", "debug")]
+    folders = [Path(os.environ["KEYHOLE_BIN"])] if "KEYHOLE_BIN" in os.environ else built
     for folder in folders:
         if (folder / name).exists():
             return str((folder / name).resolve())
@@ -31,28 +32,36 @@ def every(port):
     return f"{SERVICES[4]}:{port}", f"[{SERVICES[6]}]:{port}"
 
 
-def line_of(process, log):
-    """The next object that a process prints; Refused with the end of what it said if it ends or says nothing for long."""
-    timer = threading.Timer(PATIENCE, process.kill)
-    timer.start()
-    line = process.stdout.readline()
-    timer.cancel()
-    if not line:
-        said = log.read_text(errors="replace").strip().splitlines()
-        raise Refused(f"{' '.join(process.args[4:5])} ended with {process.wait()}: {said[-1] if said else 'and said nothing'}")
-    return json.loads(line)
-
-
 class Service:
     """A command of ours in a namespace, which prints objects."""
 
     def __init__(self, internet, namespace, name, *arguments, tag="", **options):
+        self.name = name
         self.log = internet.path(f"{namespace.name}-{name}{tag}.log")
         with open(self.log, "wb") as log:
             self.process = namespace.start(command(name), *arguments, stdout=subprocess.PIPE, stderr=log, **options)
 
     def next(self):
-        return line_of(self.process, self.log)
+        """The next object that it prints; Refused with the end of what it said if it ends or prints nothing for long."""
+        timer = threading.Timer(PATIENCE, self.process.kill)
+        timer.start()
+        line = self.process.stdout.readline()
+        timer.cancel()
+        if not line:
+            raise Refused(f"{self.name} ended with {self.process.wait()}: {self.said()}")
+        return json.loads(line)
+
+    def said(self):
+        """The last it said to people."""
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "nothing was said"
+
+    def rest(self):
+        """Ends it and gives the objects that nobody has read yet."""
+        self.process.terminate()
+        lines = self.process.stdout.read().splitlines()
+        self.stop()
+        return [json.loads(line) for line in lines]
 
     def stop(self):
         self.process.terminate()

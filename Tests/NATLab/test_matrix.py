@@ -1,0 +1,125 @@
+"""Connections between networks of different kinds take the path that is to be had. `make natlab-full` tries all pairs."""
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from NATLab import drawing
+from NATLab.internet import SERVICES
+from NATLab.kinds import KINDS
+from NATLab.namespaces import MOUNTED, PREFIX
+from NATLab.pairs import Matrix
+from NATLab.probe import Probe
+from NATLab.services import command, environment, start_dht
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may make network namespaces")
+MATRIX = [sys.executable, str(Path(__file__).parent / "matrix")]
+# Who listens and who dials: each way to be reachable, each way not to be, and each obstacle on the dialling side.
+PAIRS = [
+    ("none", "home"), ("none", "ipv6-only"), ("none", "udp-blocked"), ("none", "proxy"), ("none", "nptv6"), ("forwarded", "symmetric"),
+    ("forwarded", "ipv6-only"), ("same-lan", "same-lan"), ("same-lan", "home"), ("home", "home"), ("firewall", "none"),
+    ("full-cone", "carrier"), ("ipv6-only", "none"), ("ipv6-only", "home"), ("proxy", "none"), ("udp-blocked", "proxy"), ("nptv6", "none"),
+]
+
+
+@pytest.fixture(scope="module")
+def matrix():
+    with Matrix({listener for listener, _ in PAIRS}, {dialler for _, dialler in PAIRS}) as matrix:
+        yield matrix
+
+
+@needs_root
+@pytest.mark.parametrize(("listener", "dialler"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
+def test_a_pair_takes_its_path(matrix, listener, dialler):
+    result = matrix.run(listener, dialler)
+    assert result["ok"], drawing.story(result)
+    assert result["bytes"] == 256 << 10
+
+
+@needs_root
+def test_the_internet_has_a_stun_server_that_tells_what_a_probe_sees(matrix):
+    """RFC 8489: a Binding request, and the XOR-MAPPED-ADDRESS in the answer."""
+    with Probe(matrix.listeners["full-cone"], 4) as probe:
+        host = probe.host()
+        seen, cookie = probe.seen(host), bytes.fromhex("2112a442")
+        host.settimeout(60)
+        host.sendto(b"\0\1\0\0" + cookie + bytes(12), (SERVICES[4], 3478))
+        answer = host.recv(1500)
+        start = answer.index(b"\0\x20\0\x08\0\1") + 6
+        port, address = answer[start:start + 2], answer[start + 2:start + 6]
+        plain = bytes(one ^ other for one, other in zip(port + address, cookie[:2] + cookie))
+        assert (socket.inet_ntoa(plain[2:]), int.from_bytes(plain[:2], "big")) == seen
+
+
+@needs_root
+def test_the_internet_has_a_dht_for_what_is_published_behind_any_router(matrix):
+    start_dht(matrix.internet)
+    home, away = matrix.listeners["home"], matrix.diallers["symmetric"]
+    secret = matrix.internet.path("published")
+    made = subprocess.run([command("pkarr-build"), "--generate-key", secret], check=True, capture_output=True)
+    key = json.loads(made.stdout)["public_key"]
+    records = {"records": [{"name": "@", "type": "TXT", "ttl": 300, "strings": ["found"]}]}
+    packet = subprocess.run([command("pkarr-build"), "--key", secret], input=json.dumps(records).encode(), check=True, capture_output=True)
+
+    def at(site, name, *arguments, **options):
+        return subprocess.run(site.hosts[0].arguments(command(name), "--no-relays", *arguments), env=environment(site), check=True,
+                              capture_output=True, timeout=60, **options).stdout
+
+    at(home, "pkarr-publish", input=packet.stdout)
+    assert json.loads(at(away, "pkarr-resolve", key))["records"] == records["records"]
+
+
+@needs_root
+def test_into_a_pipe_the_matrix_is_lines_and_its_picture_is_whole(tmp_path):
+    picture = tmp_path / "matrix.svg"
+    done = subprocess.run([*MATRIX, "--listen", "none", "--svg", picture, "none", "home"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(one["listener"], one["dialler"], one["path"], one["ok"]) for one in results] == [
+        ("none", "none", "direct", True), ("none", "home", "direct", True)]
+    cells = ElementTree.parse(picture).findall(".//{http://www.w3.org/2000/svg}g")
+    assert len(cells) == 2
+
+
+@needs_root
+def test_a_matrix_that_is_told_to_end_leaves_nothing_behind():
+    process = subprocess.Popen([*MATRIX, "home", "none"], stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert not list(MOUNTED.glob(f"{PREFIX}{process.pid}-*"))
+
+
+def test_the_table_fits_the_terminal_and_marks_what_is_not_as_expected():
+    kinds = ["home", "proxy"]
+    results = [{"listener": one, "dialler": other, "expected": "relay", "path": path, "first_byte_ms": 12.3, "ok": path == "relay",
+                "failed": [], "error": None} for one, other, path in
+               (("home", "home", "relay"), ("home", "proxy", "direct"), ("proxy", "home", "relay"), ("proxy", "proxy", "relay"))]
+    assert drawing.table(kinds, kinds, results, 80, False) == [
+        "listens/dials        home       proxy", "home             relay 12  !direct 12", "proxy            relay 12    relay 12", ""]
+    narrow = drawing.table(kinds, kinds, results, 30, True)
+    assert len(narrow) == 8
+    assert max(len(re.sub("\x1b\\[[0-9]+m", "", line)) for line in narrow) <= 30
+    assert drawing.story(results[1]) == "home dialled from proxy: expected relay, got direct"
+
+
+def test_every_kind_is_described():
+    done = subprocess.run([*MATRIX, "--list"], capture_output=True, text=True)
+    assert done.returncode == 0
+    for name, kind in KINDS.items():
+        assert f"\n{name}: " in "\n" + done.stdout
+        assert len(kind.about) > 80
+
+
+def test_a_kind_that_is_none_is_named():
+    done = subprocess.run([*MATRIX, "starlink"], capture_output=True, text=True)
+    assert done.returncode == 64
+    assert done.stderr.startswith("matrix: there is no kind 'starlink'; there are none, full-cone, home")
