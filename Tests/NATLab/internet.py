@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from NATLab.namespaces import Namespaces, tool, wait_for
+from NATLab.namespaces import PREFIX, Namespaces, tool, wait_for
 from NATLab.routers import PrefixTranslation
 
 # Two addresses of each family to be probed from, as RFC 5780 asks of a STUN server, and one where the services are.
@@ -51,7 +51,7 @@ class Internet:
 
     def __init__(self):
         self.namespaces = Namespaces()
-        self.folder = tempfile.TemporaryDirectory(prefix="natlab")
+        self.folder = tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-")
         self.sites = 0
         try:
             self.core = self.namespaces.add("internet")

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -136,10 +137,14 @@ def clear(name):
 
 def sweep():
     """Removes what a run left behind that was killed before it could."""
-    for path in MOUNTED.glob(f"{PREFIX}*-*") if MOUNTED.exists() else ():
-        owner = re.match(rf"{PREFIX}(\d+)-", path.name)
-        if owner and not Path("/proc", owner[1]).exists():
-            clear(path.name)
+    for folder in (MOUNTED, Path(tempfile.gettempdir())):
+        for path in folder.glob(f"{PREFIX}*-*"):
+            owner = re.match(rf"{PREFIX}(\d+)-", path.name)
+            if owner and not Path("/proc", owner[1]).exists():
+                if folder == MOUNTED:
+                    clear(path.name)
+                else:
+                    shutil.rmtree(path, ignore_errors=True)
 
 
 class Namespaces:

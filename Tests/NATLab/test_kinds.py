@@ -1,13 +1,18 @@
 """Every kind of network is what it says, and the probe sees it when one is not."""
 import os
+import socket
 import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
 
 import pytest
 
 from NATLab.daemons import miniupnpd
-from NATLab.internet import Internet
+from NATLab.internet import PROBES, Internet
 from NATLab.kinds import CARRIER_GRADE, KINDS, UNRESERVED
-from NATLab.namespaces import MOUNTED
+from NATLab.namespaces import MOUNTED, PREFIX
 from NATLab.probe import Lie, Probe, check, mapping_ends
 from NATLab.routers import NAT, PrefixTranslation
 
@@ -126,8 +131,7 @@ def test_a_port_is_opened_by_upnp_too(internet):
         assert probe.arrives(probe.servers[1, 1], (site.public[4], 7777), host)
 
 
-def test_loss_and_rate_are_those_asked_for(internet):
-    """Of many datagrams the share that is lost is near what was asked for, and none comes sooner than the rate allows."""
+def test_as_many_datagrams_are_lost_as_was_asked_for(internet):
     site = internet.site(KINDS["home"])
     site.degrade(loss=0.1)
     with Probe(site, 4) as probe:
@@ -135,6 +139,24 @@ def test_loss_and_rate_are_those_asked_for(internet):
         arrived = sum(probe.seen(host) is not None for _ in range(sent))
     # Binomial: six standard deviations are 80.
     assert abs(sent * 0.9 - arrived) < 80
+
+
+def test_bytes_come_no_faster_than_was_asked_for(internet):
+    site = internet.site(KINDS["home"])
+    site.degrade(rate=8_000_000)
+    with internet.core.inside():
+        server = socket.create_server((PROBES[4][0], 7000))
+    with server, site.hosts[0].inside():
+        client = socket.create_connection((PROBES[4][0], 7000), 60)
+    with client:
+        other, _ = server.accept()
+        with other:
+            start, left = time.monotonic(), 1_000_000
+            threading.Thread(target=other.sendall, args=(bytes(left),), daemon=True).start()
+            while left:
+                left -= len(client.recv(left))
+    # A second, less what passes as the first burst.
+    assert time.monotonic() - start > 0.9
 
 
 def test_nothing_is_left_behind_even_after_a_failure():
@@ -146,3 +168,17 @@ def test_nothing_is_left_behind_even_after_a_failure():
     assert not any(path.name.startswith(prefix) for path in MOUNTED.iterdir())
     assert not os.path.exists(folder)
     assert not subprocess.run(["pgrep", "-f", folder], capture_output=True).stdout
+
+
+def test_what_a_killed_run_has_left_behind_the_next_one_removes():
+    code = "import sys, time; sys.path.insert(0, sys.argv[1]); from NATLab.internet import Internet; i = Internet(); " \
+        "i.core.start('sleep', '1000', stdout=-3); print(i.folder.name, flush=True); time.sleep(1000)"
+    killed = subprocess.Popen([sys.executable, "-c", code, str(Path(__file__).parent.parent)], stdout=subprocess.PIPE, text=True)
+    folder = killed.stdout.readline().strip()
+    killed.kill()
+    killed.communicate()
+    left = f"{PREFIX}{killed.pid}-"
+    assert any(path.name.startswith(left) for path in MOUNTED.iterdir()) and os.path.exists(folder)
+    with Internet():
+        assert not any(path.name.startswith(left) for path in MOUNTED.iterdir())
+        assert not os.path.exists(folder)
