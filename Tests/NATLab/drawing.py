@@ -61,6 +61,6 @@ def svg(listeners, kinds, results):
         parts.append(f'<g><title>{escape(story(result))}</title>'
                      f'<rect x="{x + 1}" y="{y + 1}" width="{wide - 2}" height="{high - 2}" rx="3" fill="{fill}" stroke="{edge}/>'
                      f'<text x="{x + wide // 2}" y="{y + high // 2 + 4}" text-anchor="middle">{word}</text></g>')
-    parts.append(f'<text x="8" y="{total[1] - 10}" fill="#555">path, and milliseconds from a connection to the dialler's local port to the first byte; '
-                 "a red edge: not as expected</text></svg>")
+    legend = "path, and milliseconds from a connection to a local port of the dialling host to the first byte; a red edge: not as expected"
+    parts.append(f'<text x="8" y="{total[1] - 10}" fill="#555">{legend}</text></svg>')
     return "\n".join(parts) + "\n"

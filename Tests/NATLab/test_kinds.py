@@ -146,15 +146,13 @@ def test_bytes_come_no_faster_than_was_asked_for(internet):
     site.degrade(rate=8_000_000)
     with internet.core.inside():
         server = socket.create_server((PROBES[4][0], 7000))
-    with server, site.hosts[0].inside():
+    with site.hosts[0].inside():
         client = socket.create_connection((PROBES[4][0], 7000), 60)
-    with client:
-        other, _ = server.accept()
-        with other:
-            start, left = time.monotonic(), 1_000_000
-            threading.Thread(target=other.sendall, args=(bytes(left),), daemon=True).start()
-            while left:
-                left -= len(client.recv(left))
+    with server, client, server.accept()[0] as other:
+        start, left = time.monotonic(), 1_000_000
+        threading.Thread(target=other.sendall, args=(bytes(left),), daemon=True).start()
+        while left:
+            left -= len(client.recv(left))
     # A second, less what passes as the first burst.
     assert time.monotonic() - start > 0.9
 
