@@ -30,6 +30,8 @@ public struct RelayDatagramHeader: Equatable, Sendable {
     /// Where the id stands in a frame.
     public static let idOffset = 1
 
+    /// Bytes of the header of a frame of several.
+    public static let batchLength = length(isBatch: true)
     /// Bytes of the header, type included.
     public var length: Int { Self.length(isBatch: segmentSize != nil) }
 
