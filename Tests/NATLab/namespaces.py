@@ -39,7 +39,10 @@ def wait_for(condition, what):
 
 
 def tool(*arguments, input=None):
-    done = subprocess.run(list(map(str, arguments)), input=input, capture_output=True, text=True)
+    try:
+        done = subprocess.run(list(map(str, arguments)), input=input, capture_output=True, text=True)
+    except FileNotFoundError:
+        raise Refused(f"there is no {arguments[0]} here; `make test-deps` installs it") from None
     if done.returncode:
         raise Refused(f"{' '.join(map(str, arguments[:6]))}: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout
