@@ -37,10 +37,9 @@ final class Announcer {
     }
 
     /// Reads the list of relays again. What is wrong with it is said, and changes nothing.
-    func setRelays(_ read: () throws -> [RelayURL]) {
-        do { relays = try read() } catch {
-            if let error = error as? CommandError { log.error("\(error.message); the relays stay as they were", hint: error.hint) }
-            return
+    func setRelays(_ read: () throws(CommandError) -> [RelayURL]) {
+        do throws(CommandError) { relays = try read() } catch {
+            return log.error("\(error.message); the relays stay as they were", hint: error.hint)
         }
         isReloaded = true
         log.notice("the list of relays has been read again; it has \(relays.count)")

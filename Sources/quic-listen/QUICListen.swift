@@ -98,7 +98,9 @@ struct QUICListen: ToolkitCommand {
             EndpointAddress(id: key.publicKey, addresses: announcedAddresses(of: driver)), relays: relayList, over: driver.relays,
             service: service, log: log)
         try announcer.start()
-        let reload = relays.relayList == nil ? nil : SignalWatcher(on: loop, SIGHUP) { announcer.setRelays { try relays.list() } }
+        let reload = relays.relayList == nil ? nil : SignalWatcher(on: loop, SIGHUP) {
+            announcer.setRelays { () throws(CommandError) in try relays.list() }
+        }
         return try withExtendedLifetime((server, backend, driver, reload)) {
             let status = service.run()
             if let failure = announcer.failure {

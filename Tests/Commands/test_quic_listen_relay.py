@@ -10,6 +10,7 @@ import pytest
 
 from conftest import PATIENCE, command
 from quic_commands import LISTENER, id_of
+from relay_service import make_certificate
 
 NO_RELAYS = {name: value for name, value in os.environ.items() if name != "IROH_RELAYS"}
 
@@ -111,6 +112,16 @@ def test_without_a_relay_named_none_is_used(listener):
 def test_of_two_relays_the_one_that_lives_is_chosen(relay, listener, dead):
     living = relay()
     assert listener("--relay", dead, "--relay", living.url).next()["relay_urls"] == [living.url]
+
+
+def test_a_private_authority_is_trusted_when_the_environment_names_it(service, listener, tmp_path):
+    url = service("quic-relay", "--https", "127.0.0.1:0", *make_certificate(tmp_path, "localhost")).next()["https"][0] + "/"
+    url = url.replace("127.0.0.1", "localhost")
+    env = {**NO_RELAYS, "SSL_CERT_FILE": str(tmp_path / "cert.pem")}
+    assert listener("--relay", url, env=env).next()["relay_urls"] == [url]
+    stranger = listener("--relay", url)
+    assert "certificate" in says(stranger, "no relay can be reached")[0]
+    assert stranger.next()["relay_urls"] == []
 
 
 def test_the_list_in_a_file_adds_to_the_options(relay, listener, dead, tmp_path):
