@@ -37,6 +37,8 @@ public final class RelayLink {
     public var onState: ((State) -> Void)?
     /// The relay has no connection any more of an id that we have sent to.
     public var onGone: ((EndpointID) -> Void)?
+    /// Called after each change of ``isSuperseded`` that the relay tells of.
+    public var onSuperseded: ((Bool) -> Void)?
     /// When datagrams were last given to be sent; when the link was made, before that.
     public private(set) var lastSent: Instant
     /// When a datagram last came; when the link was made, before that.
@@ -205,7 +207,10 @@ public final class RelayLink {
             change(.connected)
         case .endpointGone(let id): onGone?(id)
         case .roundTrip: retries.succeed()
-        case .superseded(let isSuperseded): self.isSuperseded = isSuperseded
+        case .superseded(let isSuperseded):
+            guard isSuperseded != self.isSuperseded else { break }
+            self.isSuperseded = isSuperseded
+            onSuperseded?(isSuperseded)
         // The relay reads us more slowly from now on, which our queue feels.
         case .rateLimited: break
         case .restarting(let reconnectIn): restart = min(reconnectIn, Self.longestRestart)
@@ -263,7 +268,7 @@ public final class RelayLink {
     public func close() {
         guard !isClosed else { return }
         isClosed = true
-        (onDatagram, onState, onGone) = (nil, nil, nil)
+        (onDatagram, onState, onGone, onSuperseded) = (nil, nil, nil, nil)
         session?.close()
         flush()
         endConnection()

@@ -16,6 +16,8 @@ public final class HomeRelay {
         case refused(RelayURL, reason: String)
         /// None that might be the home relay can be reached.
         case noAnswer([HomeRelayChoice.Failure])
+        /// Another endpoint with our key is connected to the home relay, and gets what is sent to it.
+        case superseded(RelayURL)
         /// Each relay refuses us, and none has ever taken us.
         case refusedByAll([HomeRelayChoice.Failure])
     }
@@ -44,9 +46,13 @@ public final class HomeRelay {
             act()
         }
         observer = transports.observe { [unowned self] url, event in
-            guard case .changed(let state) = event else { return }
-            choice.linkChanged(url, state.link, now: .now)
-            act()
+            switch event {
+            case .changed(let state):
+                choice.linkChanged(url, state.link, now: .now)
+                act()
+            case .superseded(true) where url == choice.home: handler(.superseded(url))
+            case .gone, .superseded: break
+            }
         }
         timer.start(after: .zero)
     }

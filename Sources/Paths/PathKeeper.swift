@@ -90,7 +90,7 @@ public final class PathKeeper {
                 if connection.lastHeard < since { connection.abandon(now: .now) }
             }
             absenceTimer?.start(after: Self.absence)
-        case .changed: break
+        case .changed, .superseded: break
         }
     }
 

@@ -14,6 +14,8 @@ public final class RelayTransports {
         case changed(RelayLink.State)
         /// An endpoint that something had come from is there no more.
         case gone(EndpointID)
+        /// Whether another connection with our key gets what is sent to it there.
+        case superseded(Bool)
     }
 
     /// A relay that nothing was sent through for this long is left, as iroh does it (spec/iroh-wire.md, 4.4).
@@ -116,6 +118,7 @@ public final class RelayTransports {
         link.onDatagram = { [receiver] bytes, source, ecn in receiver(bytes, NetworkPath(relay: number, to: source), ecn) }
         link.onState = { [unowned self] state in tell(relay.url, .changed(state)) }
         link.onGone = { [unowned self] id in tell(relay.url, .gone(id)) }
+        link.onSuperseded = { [unowned self] in tell(relay.url, .superseded($0)) }
         relay.link = link
         if timer == nil { timer = Timer(on: loop) { [unowned self] in leaveIdle() } }
         timer?.start(after: Self.idleCheck, every: Self.idleCheck)

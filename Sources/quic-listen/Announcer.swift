@@ -19,6 +19,7 @@ final class Announcer {
     private var home: HomeRelay?
     private var waiting: Timer?
     private var isReloaded = false
+    private var isSuperseded = false
 
     /// - Parameter endpoint: With the addresses to announce, and no relay.
     init(_ endpoint: EndpointAddress, relays: [RelayURL], over transports: RelayTransports, service: Service, log: Log) {
@@ -79,6 +80,12 @@ final class Announcer {
             let other = home?.url == nil ? "" : "other "
             log.warning("no \(other)relay can be reached, all are tried again: \(list(failures))")
         case .refusedByAll(let failures): refuse(failures)
+        case .superseded(let url):
+            // Once: a relay could say it all day.
+            guard !isSuperseded else { return }
+            isSuperseded = true
+            log.warning("another endpoint with this key has connected to \(url), and gets what is sent to it",
+                        hint: "a key is for one endpoint: end the other, or give it a key of its own")
         }
     }
 

@@ -196,6 +196,15 @@ def test_what_sends_a_browser_elsewhere_is_no_relay(listener):
         portal.shutdown()
 
 
+def test_the_older_of_two_with_one_key_says_why_nothing_reaches_it_any_more(relay, listener):
+    running = relay()
+    older = listener("--relay", running.url)
+    assert older.next()["relay_urls"] == [running.url]
+    newer = listener("--relay", running.url)
+    assert newer.next()["relay_urls"] == [running.url]
+    says(older, f"another endpoint with this key has connected to {running.url}")
+
+
 # When it refuses us
 
 @pytest.fixture
