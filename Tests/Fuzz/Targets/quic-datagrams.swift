@@ -1,5 +1,6 @@
 import Crypto
 import FuzzSupport
+import Iroh
 import Platform
 import QUIC
 
@@ -29,7 +30,8 @@ final class Handler: ConnectionAcceptor, ConnectionHandler {
 }
 
 /// Each datagram stands after its length (2 bytes) and a byte that says how it comes: bit 7 puts the id of the endpoint's last packet in as
-/// destination, bits 6 and 5 let 1 s pass before, bit 4 has the endpoint dial out first, the others are the sender.
+/// destination, bits 6 and 5 let 1 s pass before, bit 4 has the endpoint dial out first, bit 3 brings it through a relay, the others are the
+/// sender.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func input(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
     fuzz(start, count) { bytes in
@@ -48,7 +50,9 @@ public func input(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
             rest = rest.dropFirst(3)
             var datagram = Array(rest.prefix(length))
             rest = rest.dropFirst(length)
-            let path = NetworkPath(transport: 0, remote: SocketAddress("192.0.2.\(how & 7):4433")!)
+            let path = how & 0x08 != 0
+                ? NetworkPath(relay: 0, to: EndpointID(bytes: [UInt8](repeating: how & 7, count: 32))!)
+                : NetworkPath(transport: 0, remote: SocketAddress("192.0.2.\(how & 7):4433")!)
             if how & 0x10 != 0 { _ = endpoint.connect(to: key.publicKey, on: path, handler: handler, now: now) }
             if how & 0x60 == 0x60 { now = now + .seconds(1) }
             if how & 0x80 != 0, let id = sink.id {
