@@ -82,6 +82,8 @@ int keyhole_open(const char *path, int flags, uint32_t mode) { return open(path,
 
 char **keyhole_environment(void) { return environ; }
 
+void keyhole_keep_descriptors(void) { close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC); }
+
 int keyhole_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 int keyhole_terminal_columns(int descriptor) {

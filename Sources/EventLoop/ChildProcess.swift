@@ -15,7 +15,7 @@ public final class ChildProcess {
     private var keepAlive: ChildProcess?
 
     /// Starts a program, found along `PATH`. The child gets `descriptors` as its descriptors 0, 1, 2…, a nil one as `/dev/null`;
-    /// they stay open here too.
+    /// they stay open here too. Of all others it gets none.
     ///
     /// - Parameters:
     ///   - arguments: The program and its arguments.
@@ -27,6 +27,8 @@ public final class ChildProcess {
         completion: @escaping (Ending) -> Void
     ) throws(SystemError) {
         self.completion = completion
+        // libcurl's sockets for example, which would keep a connection to a relay open.
+        keepDescriptorsFromPrograms()
         box = HandleBox(self, on: loop)
         var containers = descriptors.map { descriptor in
             var container = uv_stdio_container_t()

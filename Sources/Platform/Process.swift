@@ -12,6 +12,9 @@ public func processEnvironment() -> [String] {
     return entries
 }
 
+/// Keeps all descriptors but the first three from the programs started from now on, also those that libraries have opened.
+public func keepDescriptorsFromPrograms() { keyhole_keep_descriptors() }
+
 /// A pipe: the end to read from and the end to write to, both close-on-exec.
 public func makePipe() throws(SystemError) -> (reading: Int32, writing: Int32) {
     var ends: [Int32] = [-1, -1]

@@ -45,6 +45,18 @@ func children() throws {
     #expect(throws: SystemError.self) { try ChildProcess(on: loop, ["/nonexistent"], descriptors: []) { _ in } }
 }
 
+@Test("a child gets no descriptor but those that it is given")
+func strayDescriptors() throws {
+    let stray = dup(0)
+    defer { close(stray) }
+    let loop = EventLoop()
+    var endings: [ChildProcess.Ending] = []
+    let arguments = ["sh", "-c", "test ! -e /proc/self/fd/\(stray)"]
+    _ = try ChildProcess(on: loop, arguments, descriptors: [nil, nil, nil]) { endings.append($0) }
+    loop.run()
+    #expect(endings == [.exited(0)])
+}
+
 @Test("a numeric host resolves to itself, a missing name is an error")
 func names() {
     let loop = EventLoop()

@@ -36,6 +36,9 @@ int keyhole_file_status(int descriptor, struct keyhole_file_status *status);
 /* The environment of the process, which Swift takes for shared mutable state. */
 char **keyhole_environment(void);
 
+/* Sets close-on-exec on all descriptors but the first three. */
+void keyhole_keep_descriptors(void);
+
 /* pipe2() with O_CLOEXEC. Returns 0 or -1 with errno. */
 int keyhole_pipe(int ends[2]);
 
