@@ -1,7 +1,8 @@
 /// When a relay is tried again. It comes with chance, so that those who have lost it together do not come back together.
 struct RelayRetries {
-    /// The first wait and the longest. A relay that has been restarted is to be found again well within 5 s.
-    private static let usual = (first: Duration.milliseconds(100), longest: Duration.seconds(3))
+    /// The first wait and the longest. Both ends of a connection have to find a relay that is back, and QUIC's next probe may come as long
+    /// after that as the first of them waited for the second: together this is to be well under 5 s.
+    private static let usual = (first: Duration.milliseconds(100), longest: Duration.seconds(2))
     /// For one that does not want us: its operator may change that any minute, but nothing is gained by asking often.
     private static let refused = (first: Duration.seconds(30), longest: Duration.seconds(300))
 

@@ -125,9 +125,9 @@ func waits() {
     func waits(_ failure: RelayLinkFailure, _ chance: Double) -> [Int] {
         (0..<8).map { _ in Int(retries.delay(after: failure, restart: nil, chance: chance).milliseconds) }
     }
-    #expect(waits(.closed, 1) == [100, 200, 400, 800, 1600, 3000, 3000, 3000])
+    #expect(waits(.closed, 1) == [100, 200, 400, 800, 1600, 2000, 2000, 2000])
     retries.succeed()
-    #expect(waits(.closed, 0) == [50, 100, 200, 400, 800, 1500, 1500, 1500])
+    #expect(waits(.closed, 0) == [50, 100, 200, 400, 800, 1000, 1000, 1000])
     #expect(waits(.refused(""), 1).map { $0 / 1000 } == [30, 60, 120, 240, 300, 300, 300, 300])
     #expect(retries.delay(after: .restarting, restart: .milliseconds(1234), chance: 1) == .milliseconds(1234))
     retries.succeed()
