@@ -1,6 +1,7 @@
 """What may stand between an endpoint and its relay: a proxy, somebody else's TLS, a captive portal."""
 import contextlib
 import datetime
+import ipaddress
 import subprocess
 import sys
 import textwrap
@@ -34,7 +35,7 @@ server.serve_forever()
 """
 
 
-def certificates(folder, name):
+def certificates(folder, name, *addresses):
     """An authority of our own and a certificate that it gives to the name: paths of the authority's, the chain and the key."""
     folder.mkdir(exist_ok=True)
     keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
@@ -51,7 +52,8 @@ def certificates(folder, name):
 
     root, chain, key = folder / "root.pem", folder / "chain.pem", folder / "key.pem"
     root.write_bytes(certificate(authority, keys[0], x509.BasicConstraints(ca=True, path_length=None)))
-    chain.write_bytes(certificate(subject, keys[1], x509.SubjectAlternativeName([x509.DNSName(name)])))
+    names = [x509.DNSName(name), *(x509.IPAddress(ipaddress.ip_address(address)) for address in addresses)]
+    chain.write_bytes(certificate(subject, keys[1], x509.SubjectAlternativeName(names)))
     key.touch(mode=0o600)
     key.write_bytes(keys[1].private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
     return root, chain, key

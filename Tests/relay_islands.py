@@ -164,13 +164,16 @@ class Transfer:
     def __init__(self, address, data):
         self.address, self.data, self.come = address, data, bytearray()
         self.socket = socket.create_connection(address, PATIENCE)
+        self.failure = None
         self.sender = threading.Thread(target=self._send, daemon=True)
         self.sender.start()
 
     def _send(self):
-        with contextlib.suppress(OSError):  # the reader finds out too
+        try:
             self.socket.sendall(self.data)
             self.socket.shutdown(socket.SHUT_WR)
+        except OSError as failure:  # which the kernel tells one of the two, and not the other
+            self.failure = failure
 
     def receive(self, count):
         """Until so many bytes have come in all."""
@@ -193,4 +196,6 @@ class Transfer:
             self.come += piece
         self.sender.join(PATIENCE)
         self.socket.close()
+        if self.failure:
+            raise self.failure
         return self.come == self.data
