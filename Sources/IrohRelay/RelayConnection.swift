@@ -74,7 +74,8 @@ final class RelayConnection: RelayTransport {
             guard tls != nil, buffer.count - filled >= TLSSession.largestRecord else { break }
         }
         let now = Instant.now
-        if filled > unread { session.receive(UnsafeMutableRawBufferPointer(rebasing: buffer[..<filled]), fresh: filled - unread, now: now) }
+        // Also when nothing is fresh, as with half a TLS record: the session wants back what was unread.
+        if filled > 0 { session.receive(UnsafeMutableRawBufferPointer(rebasing: buffer[..<filled]), fresh: filled - unread, now: now) }
         if isAtEnd {
             session.closed(.left, now: now)
         } else if tls?.hasPending == true, isReading {

@@ -59,6 +59,22 @@ def test_a_client_proves_its_key_over_tls_without_being_asked(relay, connect, tm
     assert first.received() == (second.key.bytes, content)
 
 
+def test_a_frame_may_come_in_records_and_a_record_in_segments(relay, connect, tmp_path):
+    running = relay("--https", "127.0.0.1:0", *make_certificate(tmp_path))
+    client, other = connect(running.https, 1, secure=True), connect(running.https, 2, secure=True)
+    ping = bytes([0x82, 0x89]) + bytes(4) + bytes([PING]) + b"12345678"
+    records = []
+    for part in (ping[:5], ping[5:]):
+        client.socket.tls.sendall(part)
+        records.append(client.socket.tls.bio_read(1 << 16))
+    for piece in (records[0], records[1][:3], records[1][3:20], records[1][20:]):
+        client.socket.plain.sendall(piece)
+        # When the relay has answered somebody else it has read this.
+        other.send(PING, b"87654321")
+        assert other.frame() == (PONG, b"87654321")
+    assert client.frame() == (PONG, b"12345678")
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_pages_over_tls_tell_browsers_to_come_back_with_tls(relay, tmp_path, version):
     running = relay("--https", "127.0.0.1:0", *make_certificate(tmp_path))
