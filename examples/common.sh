@@ -173,6 +173,15 @@ stop_stages() {
     trap '' TERM INT HUP
     culprit=''
     for entry in $stages; do kill "${entry#*=}" 2>/dev/null || :; done
+    # A stage that was forked just before is still a copy of this shell, with its trap, which swallows the signal; it has to be told again.
+    # The time is more than any takes to end.
+    (
+        trap - TERM
+        while sleep 5; do
+            for entry in $stages; do kill "${entry#*=}" 2>/dev/null || :; done
+        done
+    ) >/dev/null 2>&1 9>&- &
+    reminder=$!
     for entry in $stages; do
         code=0
         wait "${entry#*=}" || code=$?
@@ -182,4 +191,5 @@ stop_stages() {
             *) culprit=${entry%%=*}/$code ;;
         esac
     done
+    kill "$reminder" 2>/dev/null || :
 }

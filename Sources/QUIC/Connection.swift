@@ -142,7 +142,10 @@ public final class Connection {
         let name = endpoint.freshPathName()
         guard keyhole_quic_migrate(handle, localName(for: name), name, validatingFirst, now.nanoseconds) == 0 else { return false }
         names.add(path, destination: ConnectionID(bytes: []), name: name)
-        if !validatingFirst { (silentSince, silenceDue) = (nil, .never) }
+        if !validatingFirst {
+            (silentSince, silenceDue) = (nil, .never)
+            watch(min(Self.pauseAfterMove, endpoint.configuration.keepAlive))
+        }
         notePath()
         endpoint.wantsToSend(self)
         return true
@@ -153,7 +156,8 @@ public final class Connection {
 
     /// Follows ngtcp2 to the path in use.
     private func notePath() {
-        guard names.setCurrent(keyhole_quic_current_name(handle)) else { return }
+        let before = path
+        guard names.setCurrent(keyhole_quic_current_name(handle)), path != before else { return }
         pendingMoved = true
         endpoint.hasNews(self)
     }
@@ -260,7 +264,7 @@ public final class Connection {
 
     /// Reads one packet. Returns a library error, 0 if there is none.
     func read(_ packet: UnsafeRawBufferPointer, on path: NetworkPath, destination: ConnectionID, ecn: UInt8, now: Instant) -> Int32 {
-        let known = isServer ? names.name(for: path, destination: destination, fresh: endpoint.freshPathName) : names.name(for: path)
+        let known = isServer ? names.name(for: path, destination: destination, isEstablished: isEstablished, fresh: endpoint.freshPathName) : names.name(for: path)
         // A client's server does not come from elsewhere (RFC 9000, section 9).
         guard let name = known else { return 0 }
         let bytes = packet.bindMemory(to: UInt8.self).baseAddress
@@ -287,6 +291,9 @@ public final class Connection {
     /// Who only receives sends nothing that wants an answer, and would not notice that the path has died. So the first pause after data
     /// has come is short, and each one after it is twice as long, up to the keep-alive.
     private static let firstPause: Duration = .milliseconds(500)
+
+    /// The peer follows to another path when a PING comes along it, which has to be sent when there is nothing else to send.
+    private static let pauseAfterMove: Duration = .milliseconds(10)
 
     /// A stream's bytes have come.
     func noteData() {

@@ -12,6 +12,10 @@ struct PathNames {
 
     private var entries: [Entry]
     private var current: Int = 0
+    /// Former ids under which packets come along the path in use, the latest last.
+    private var ids: [ConnectionID] = []
+    /// More than a peer has at a time.
+    private static let mostIDs = 16
 
     init(_ path: NetworkPath, destination: ConnectionID, name: UInt64) {
         entries = [Entry(path: path, destination: destination, name: name)]
@@ -21,10 +25,16 @@ struct PathNames {
     var currentName: UInt64 { entries[current].name }
 
     /// At a server: the name for a packet that came along `path` to the id `destination`. On the path in use the peer may change the id
-    /// as it likes; elsewhere a new id means that it has come back, which is a new path.
-    mutating func name(for path: NetworkPath, destination: ConnectionID, fresh: () -> UInt64) -> UInt64 {
-        if entries[current].path == path { return entries[current].name }
+    /// as it likes; elsewhere a new id means that it has come back, which is a new path. So it is on a relay's path: its client has
+    /// connected to the relay again, and ngtcp2 would only wait for its own, by then rare, probes.
+    ///
+    /// - Parameter isEstablished: Before that, ids change of themselves.
+    mutating func name(for path: NetworkPath, destination: ConnectionID, isEstablished: Bool, fresh: () -> UInt64) -> UInt64 {
         if let known = entries.first(where: { $0.path == path && $0.destination == destination }) { return known.name }
+        if entries[current].path == path {
+            if !isEstablished { note(destination) }
+            if !path.isRelayed || ids.contains(destination) { return entries[current].name }
+        }
         return add(path, destination: destination, name: fresh())
     }
 
@@ -52,7 +62,20 @@ struct PathNames {
     /// Notes which path ngtcp2 goes along. Returns whether that is another than before.
     mutating func setCurrent(_ name: UInt64) -> Bool {
         guard name != entries[current].name, let index = entries.firstIndex(where: { $0.name == name }) else { return false }
-        current = index
+        if entries[index].path == entries[current].path {
+            // What still comes to the former id belongs to the path in use: the former name is not to be seen again.
+            note(entries[current].destination)
+            entries.remove(at: current)
+            current = index - (current < index ? 1 : 0)
+        } else {
+            ids = []
+            current = index
+        }
         return true
+    }
+
+    private mutating func note(_ id: ConnectionID) {
+        if ids.count == Self.mostIDs { ids.removeFirst() }
+        if !ids.contains(id) { ids.append(id) }
     }
 }

@@ -62,6 +62,7 @@ def test_a_client_proves_its_key_over_tls_without_being_asked(relay, connect, tm
 def test_a_frame_may_come_in_records_and_a_record_in_segments(relay, connect, tmp_path):
     running = relay("--https", "127.0.0.1:0", *make_certificate(tmp_path))
     client, other = connect(running.https, 1, secure=True), connect(running.https, 2, secure=True)
+    client.socket.plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     ping = bytes([0x82, 0x89]) + bytes(4) + bytes([PING]) + b"12345678"
     records = []
     for part in (ping[:5], ping[5:]):

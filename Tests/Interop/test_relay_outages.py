@@ -73,7 +73,7 @@ def test_a_transfer_to_an_iroh_server_goes_on_over_the_relay_when_the_direct_pat
 
 
 # Seconds without a relay: it is back before anybody has noticed, and after everybody has.
-@pytest.mark.parametrize("outage", [0, 2])
+@pytest.mark.parametrize("outage", [0, 2, 8])
 def test_a_transfer_resumes_within_5_s_of_the_relays_return(relay, online_for, echo, tunnel, outage):
     first = relay()
     online_for(echo)

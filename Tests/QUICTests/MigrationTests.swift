@@ -87,6 +87,28 @@ import Testing
         #expect(pair.atClient.silences == 0)
     }
 
+    @Test("A relay that was away for seconds carries on at once when the client says that it is back")
+    func relayReturns() throws {
+        let connection = try pair.connect(on: pair.server.relayed)
+        settle()
+        let bytes = pattern(3_000_000)
+        let stream = try begin(bytes, over: connection)
+        // Now only the server has something to send, and would probe ever more rarely.
+        pair.network.run { (pair.atClient.received[stream.id]?.count ?? 0) > 100_000 }
+        paths.isRelayDead = true
+        pair.network.run(for: .seconds(8))
+        paths.isRelayDead = false
+        let back = pair.network.now
+        let before = pair.atClient.received[stream.id]?.count ?? 0
+        #expect(before < bytes.count)
+        #expect(connection.migrate(to: pair.server.relayed, validatingFirst: false, now: pair.network.now))
+        pair.network.run(for: .seconds(20)) { pair.atClient.received[stream.id]?.count ?? 0 > before }
+        #expect(pair.network.now - back < .milliseconds(500))
+        pair.network.run { pair.atClient.finished.contains(stream.id) }
+        #expect(pair.atClient.received[stream.id] == bytes)
+        #expect(pair.atClient.moved == 0 && pair.atServer.moved == 0)
+    }
+
     @Test("An idle connection whose path is dead says so at its next keep-alive")
     func idle() throws {
         let connection = try pair.connect()

@@ -225,7 +225,7 @@ import Testing
         func path(_ port: Int) -> NetworkPath { NetworkPath(transport: 0, remote: SocketAddress("192.0.2.1:\(port)")!) }
         let one = ConnectionID(bytes: [1]), two = ConnectionID(bytes: [2])
         var names = PathNames(path(1), destination: one, name: 10)
-        func name(_ port: Int, _ destination: ConnectionID) -> UInt64 { names.name(for: path(port), destination: destination, fresh: fresh) }
+        func name(_ port: Int, _ destination: ConnectionID) -> UInt64 { names.name(for: path(port), destination: destination, isEstablished: true, fresh: fresh) }
         #expect(name(1, one) == 10)
         #expect(name(1, two) == 10, "the peer changes ids on the path in use as it likes")
         #expect(name(2, one) == 11)
