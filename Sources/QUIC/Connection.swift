@@ -68,6 +68,8 @@ public final class Connection {
     public private(set) var lastHeard = Instant(nanoseconds: 0)
     /// How long a pause may last before we ask whether the peer is still there; only varied at a client.
     private var watchfulness: Duration
+    /// Whether it has lasted so long that a PING is due.
+    private var isPauseOver = false
     /// Bytes sent since the pacer was last told; see `write`.
     var unpaced = 0
     /// Packets read, and bytes consumed, since the connection was last written.
@@ -279,6 +281,11 @@ public final class Connection {
     func noteWritten(now: Instant) -> keyhole_quic_statistics {
         let statistics = keyhole_quic_statistics(handle)
         congestionWindow = Int(statistics.congestion_window)
+        if isPauseOver {
+            // The PING has been written.
+            isPauseOver = false
+            if watchfulness < endpoint.configuration.keepAlive { watch(min(watchfulness * 2, endpoint.configuration.keepAlive)) }
+        }
         if !isServer, isConfirmed, silentSince == nil, statistics.bytes_in_flight > 0 {
             silentSince = now
             // Three probe time-outs: a packet may be lost, and the first probe for it.
@@ -312,9 +319,7 @@ public final class Connection {
     /// Something was due.
     func noteExpiry(now: Instant) {
         guard !isServer else { return }
-        if watchfulness < endpoint.configuration.keepAlive, now - lastHeard >= watchfulness {
-            watch(min(watchfulness * 2, endpoint.configuration.keepAlive))
-        }
+        isPauseOver = now - lastHeard >= watchfulness
         guard let silentSince, silenceDue <= now else { return }
         // Each time it lasts twice as long.
         silenceDue = now + (now - silentSince)

@@ -109,6 +109,24 @@ import Testing
         #expect(pair.atClient.moved == 0 && pair.atServer.moved == 0)
     }
 
+    @Test("Who only receives notices too that the path has died", arguments: [0, 1, 2, 4, 8])
+    func deadDownload(pauses: Int) throws {
+        let connection = try pair.connect()
+        settle()
+        let stream = try begin(pattern(3_000_000), over: connection)
+        pair.network.run { (pair.atClient.received[stream.id]?.count ?? 0) > 100_000 }
+        if pauses > 0 {
+            // Pauses after which all goes on.
+            pair.network.run { pair.atClient.finished.contains(stream.id) }
+            pair.network.run(for: .milliseconds(550 * pauses))
+        }
+        let death = pair.network.now
+        paths.isDirectDead = true
+        let limit = pauses == 0 ? Duration.milliseconds(1200) : .seconds(7)
+        #expect(pair.network.run(for: limit) { pair.atClient.silences > 0 })
+        #expect(pair.network.now - death < limit)
+    }
+
     @Test("An idle connection whose path is dead says so at its next keep-alive")
     func idle() throws {
         let connection = try pair.connect()
