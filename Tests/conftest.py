@@ -129,6 +129,15 @@ class Service:
             self.process.terminate()
         return self.process.wait(PATIENCE)
 
+    def remove(self):
+        """Ends it however it is, and closes its pipes."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if pipe:
+                pipe.close()
+
 
 @pytest.fixture
 def service():
@@ -141,9 +150,4 @@ def service():
 
     yield service
     for one in started:
-        if one.process.poll() is None:
-            one.process.kill()
-        one.process.wait()
-        for pipe in (one.process.stdin, one.process.stdout, one.process.stderr):
-            if pipe:
-                pipe.close()
+        one.remove()

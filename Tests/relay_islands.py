@@ -26,13 +26,20 @@ def peer(name, *arguments):
     return [sys.executable, str(PEERS / f"{name}.py"), *map(str, arguments)]
 
 
-@pytest.fixture(scope="module")
-def islands():
+@contextlib.contextmanager
+def inhabited():
+    """Islands for as long as they are needed."""
     if os.geteuid() != 0:
         pytest.skip("only root may make network namespaces")
     islands = Islands()
     yield islands
     islands.remove()
+
+
+@pytest.fixture(scope="module")
+def islands():
+    with inhabited() as islands:
+        yield islands
 
 
 @pytest.fixture(autouse=True)
@@ -63,12 +70,7 @@ def started():
     services = []
     yield services
     for one in services:
-        if one.process.poll() is None:
-            one.process.kill()
-        one.process.wait()
-        for pipe in (one.process.stdin, one.process.stdout, one.process.stderr):
-            if pipe:
-                pipe.close()
+        one.remove()
 
 
 @pytest.fixture

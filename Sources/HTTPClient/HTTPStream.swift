@@ -37,23 +37,14 @@ public final class HTTPStream {
     deinit { close() }
 
     private func start(_ url: String, _ timeout: Duration, _ certificates: String?) throws(HTTPFailure) {
-        guard let scheme = httpScheme(of: url) else { throw .badURL(url) }
         let driver = try CurlDriver(on: loop)
         driver.onWork = { [unowned self] in finishConnecting() }
         self.driver = driver
-        transfer = withCStrings(["GET", url, scheme] + (certificates.map { [$0] } ?? [])) { strings in
-            withCStrings([]) { headers in
-                var description = keyhole_curl_request()
-                description.method = strings[0]
-                description.url = strings[1]
-                description.schemes = strings[2]
-                description.certificates = strings[3]
-                description.headers = headers
-                description.connect_only = true
-                description.context = Unmanaged.passUnretained(self).toOpaque()
-                description.connect_timeout_ms = max(1, Int(timeout.millisecondsRoundedUp))
-                return keyhole_curl_start(driver.multi, &description)
-            }
+        transfer = try withCurlRequest("GET", url, certificates: certificates) { description in
+            description.connect_only = true
+            description.context = Unmanaged.passUnretained(self).toOpaque()
+            description.connect_timeout_ms = max(1, Int(timeout.millisecondsRoundedUp))
+            return keyhole_curl_start(driver.multi, &description)
         }
         if transfer == nil { throw .failed("out of memory") }
     }

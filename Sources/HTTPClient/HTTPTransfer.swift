@@ -41,31 +41,21 @@ public final class HTTPTransfer {
         guard !all.contains(where: { $0.utf8.contains(where: { $0 == 0x0a || $0 == 0x0d || $0 == 0 }) }) else {
             throw .failed("a header value holds a line break")
         }
-        guard let scheme = httpScheme(of: request.url) else { throw .badURL(request.url) }
-        handle = withCStrings(all) { headers in
+        handle = try withCurlRequest(request.method, request.url, headers: all, certificates: certificates) { description in
             (request.body ?? []).withUnsafeBufferPointer { body in
-                withCStrings([request.method, request.url, scheme] + (certificates.map { [$0] } ?? [])) { strings in
-                    var description = keyhole_curl_request()
-                    description.method = strings[0]
-                    description.url = strings[1]
-                    // An https relay must not be able to send us somewhere in clear text.
-                    description.schemes = strings[2]
-                    description.certificates = strings[3]
-                    description.headers = headers
-                    description.body = request.body == nil ? nil : body.baseAddress ?? emptyBody
-                    description.body_length = body.count
-                    description.connect_timeout_ms = Int(min(Self.connectTimeout, request.timeout).millisecondsRoundedUp)
-                    description.timeout_ms = max(1, Int(request.timeout.millisecondsRoundedUp))
-                    description.most_redirects = request.followsRedirects ? Self.mostRedirects : 0
-                    description.context = Unmanaged.passUnretained(self).toOpaque()
-                    description.on_header = { context, bytes, count in
-                        HTTPTransfer.from(context).takeHeader(UnsafeBufferPointer(start: bytes, count: count))
-                    }
-                    description.on_body = { context, bytes, count in
-                        HTTPTransfer.from(context).takeBody(UnsafeBufferPointer(start: bytes, count: count))
-                    }
-                    return keyhole_curl_start(multi, &description)
+                description.body = request.body == nil ? nil : body.baseAddress ?? emptyBody
+                description.body_length = body.count
+                description.connect_timeout_ms = Int(min(Self.connectTimeout, request.timeout).millisecondsRoundedUp)
+                description.timeout_ms = max(1, Int(request.timeout.millisecondsRoundedUp))
+                description.most_redirects = request.followsRedirects ? Self.mostRedirects : 0
+                description.context = Unmanaged.passUnretained(self).toOpaque()
+                description.on_header = { context, bytes, count in
+                    HTTPTransfer.from(context).takeHeader(UnsafeBufferPointer(start: bytes, count: count))
                 }
+                description.on_body = { context, bytes, count in
+                    HTTPTransfer.from(context).takeBody(UnsafeBufferPointer(start: bytes, count: count))
+                }
+                return keyhole_curl_start(multi, &description)
             }
         }
         if handle == nil { throw .failed("out of memory") }

@@ -1,4 +1,5 @@
 import Crypto
+import WebSocket
 
 /// Why a request can't be answered as it is.
 enum HTTPRequestError: Error, Equatable {
@@ -20,15 +21,9 @@ struct HTTPRequestHead: Equatable {
     /// Without the query, not percent-decoded: all paths here are plain.
     var path: String
     var query: String
-    /// Names in lower case.
-    private(set) var fields: [Field]
+    private let fields: HTTPFields
     /// Bytes of the head with the empty line.
     private(set) var length: Int
-
-    struct Field: Equatable {
-        var name: String
-        var value: String
-    }
 
     /// Reads a head; nil when its end has not come yet.
     init?(decoding bytes: UnsafeRawBufferPointer) throws(HTTPRequestError) {
@@ -40,27 +35,22 @@ struct HTTPRequestHead: Equatable {
         length = end
         var lines = limited[..<end].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: true)
             .map { line in line.last == UInt8(ascii: "\r") ? line.dropLast() : line }
-        guard lines.allSatisfy({ $0.allSatisfy { $0 == 9 || $0 >= 0x20 && $0 != 0x7f } }), lines.count >= 1 else { throw .malformed }
+        guard lines.allSatisfy(HTTPFields.isText), lines.count >= 1 else { throw .malformed }
         let words = lines.removeFirst().split(separator: UInt8(ascii: " "), omittingEmptySubsequences: false)
-        guard words.count == 3, Self.isToken(words[0]), words[2].elementsEqual("HTTP/1.1".utf8) || words[2].elementsEqual("HTTP/1.0".utf8),
+        guard words.count == 3, HTTPFields.isToken(words[0]), words[2].elementsEqual("HTTP/1.1".utf8) || words[2].elementsEqual("HTTP/1.0".utf8),
             let target = Self.originForm(String(decoding: words[1], as: UTF8.self))
         else { throw .malformed }
         method = String(decoding: words[0], as: UTF8.self)
         let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         path = String(parts[0])
         query = parts.count == 2 ? String(parts[1]) : ""
-        fields = []
-        for line in lines where !line.isEmpty {
-            // A folded line begins with white space, and white space before the colon has fooled proxies.
-            guard let colon = line.firstIndex(of: UInt8(ascii: ":")), Self.isToken(line[..<colon]) else { throw .malformed }
-            let value = line[(colon + 1)...].drop(while: Self.isBlank).reversed().drop(while: Self.isBlank).reversed()
-            fields.append(Field(name: String(decoding: line[..<colon], as: UTF8.self).lowercased(), value: String(decoding: value, as: UTF8.self)))
-        }
+        guard let fields = HTTPFields(decoding: lines.filter { !$0.isEmpty }) else { throw .malformed }
+        self.fields = fields
         guard values("host").count == 1 || words[2].last == UInt8(ascii: "0") else { throw .malformed }
     }
 
     /// All values of a field, whose name is in lower case.
-    func values(_ name: String) -> [String] { fields.filter { $0.name == name }.map(\.value) }
+    func values(_ name: String) -> [String] { fields.values(name) }
 
     /// The one value of a field; nil when it is absent or there are several.
     func value(_ name: String) -> String? {
@@ -103,17 +93,6 @@ struct HTTPRequestHead: Equatable {
         }
         return nil
     }
-
-    private static func isToken(_ bytes: some Collection<UInt8>) -> Bool {
-        !bytes.isEmpty && bytes.allSatisfy { byte in
-            switch byte {
-            case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
-            default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
-            }
-        }
-    }
-
-    private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 }
 
 /// Nil for a `%` without two digits behind it, and for what is no UTF-8 then.

@@ -25,34 +25,24 @@ struct UpgradeResponse {
         }
         let lines = limited[..<(end - 4)].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
             .map { $0.last == UInt8(ascii: "\r") ? $0.dropLast() : $0 }
-        guard lines.allSatisfy({ $0.allSatisfy { $0 == 9 || $0 >= 0x20 && $0 != 0x7f } }) else {
-            throw .badAnswer("control characters in its head")
-        }
+        guard lines.allSatisfy(HTTPFields.isText) else { throw .badAnswer("control characters in its head") }
         let status = try Self.status(String(decoding: lines[0], as: UTF8.self))
-        var fields: [(name: String, value: String)] = []
-        for line in lines.dropFirst() {
-            guard let colon = line.firstIndex(of: UInt8(ascii: ":")), Self.isToken(line[..<colon]) else {
-                throw .badAnswer("a malformed header")
-            }
-            let value = line[(colon + 1)...].drop(while: Self.isBlank).reversed().drop(while: Self.isBlank).reversed()
-            fields.append((String(decoding: line[..<colon], as: UTF8.self).lowercased(), String(decoding: value, as: UTF8.self)))
-        }
-        func values(_ name: String) -> [String] { fields.filter { $0.name == name }.map(\.value) }
+        guard let fields = HTTPFields(decoding: lines.dropFirst()) else { throw .badAnswer("a malformed header") }
         func has(_ word: String, in name: String) -> Bool {
-            values(name).flatMap(WebSocketHandshake.words).contains { $0.lowercased() == word }
+            fields.values(name).flatMap(WebSocketHandshake.words).contains { $0.lowercased() == word }
         }
         switch status {
         case 101: break
         // The relay itself takes or refuses later, with words; these come from a proxy in front of it that has a list of its own.
         case 401, 403: throw .refused("answered \(status)")
-        default: throw .notUpgraded(status: status, location: values("location").first)
+        default: throw .notUpgraded(status: status, location: fields.values("location").first)
         }
         guard has("websocket", in: "upgrade"), has("upgrade", in: "connection") else { throw .badAnswer("no upgrade to a WebSocket") }
-        guard values("sec-websocket-accept") == [WebSocketHandshake.accept(key: key)] else {
+        guard fields.values("sec-websocket-accept") == [WebSocketHandshake.accept(key: key)] else {
             throw .badAnswer("a wrong Sec-WebSocket-Accept")
         }
-        guard values("sec-websocket-extensions").isEmpty else { throw .badAnswer("a WebSocket extension that was not asked for") }
-        let agreed = values("sec-websocket-protocol")
+        guard fields.values("sec-websocket-extensions").isEmpty else { throw .badAnswer("a WebSocket extension that was not asked for") }
+        let agreed = fields.values("sec-websocket-protocol")
         guard let version = RelayFrame.Version.allCases.first(where: { [$0.name] == agreed }) else {
             throw .badAnswer("not one of the protocols \(Self.offered)")
         }
@@ -77,15 +67,4 @@ struct UpgradeResponse {
         where bytes[end - 1] == 10 && bytes[end - 2] == 13 && bytes[end - 3] == 10 && bytes[end - 4] == 13 { return end }
         return nil
     }
-
-    private static func isToken(_ bytes: some Collection<UInt8>) -> Bool {
-        !bytes.isEmpty && bytes.allSatisfy { byte in
-            switch byte {
-            case 0x30...0x39, 0x41...0x5a, 0x61...0x7a: true
-            default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
-            }
-        }
-    }
-
-    private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 }

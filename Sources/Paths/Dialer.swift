@@ -39,6 +39,14 @@ public final class Dialer: ConnectionHandler {
         var connection: Connection
         var target: Target
         var started: Instant
+
+        func failure(_ reason: String) -> Failure { Failure(target: target, reason: reason, after: Instant.now - started) }
+
+        /// Ends it without a word to the dialer.
+        func abandon() {
+            connection.handler = nil
+            connection.close(code: 0, now: .now)
+        }
     }
 
     private let driver: EndpointDriver
@@ -106,13 +114,7 @@ public final class Dialer: ConnectionHandler {
     }
 
     private func giveUp() {
-        let now = Instant.now
-        let late = attempts
-        attempts = []
-        for attempt in late {
-            failures.append(Failure(target: attempt.target, reason: silence(of: attempt.target), after: now - attempt.started))
-            attempt.connection.close(code: 0, now: now)
-        }
+        failures += attempts.map { $0.failure(silence(of: $0.target)) }
         finish(.failed(failures))
     }
 
@@ -123,7 +125,7 @@ public final class Dialer: ConnectionHandler {
         return driver.relays.link(to: url).lastFailure.map { "\($0)" } ?? "no connection to the relay"
     }
 
-    private func finish(_ outcome: Outcome, winner: Connection? = nil) {
+    private func finish(_ outcome: Outcome) {
         guard let completion else { return }
         self.completion = nil
         timer = nil
@@ -131,10 +133,7 @@ public final class Dialer: ConnectionHandler {
         driver.relays.stopObserving(observer)
         let losers = attempts
         attempts = []
-        for attempt in losers where attempt.connection !== winner {
-            attempt.connection.handler = nil
-            attempt.connection.close(code: 0, now: .now)
-        }
+        for attempt in losers { attempt.abandon() }
         completion(outcome)
     }
 
@@ -148,21 +147,18 @@ public final class Dialer: ConnectionHandler {
         case .refused(let words): reason = words
         }
         let attempt = attempts.remove(at: index)
-        attempt.connection.handler = nil
-        attempt.connection.close(code: 0, now: .now)
-        var failure = Failure(target: attempt.target, reason: reason, after: Instant.now - attempt.started)
+        attempt.abandon()
+        var failure = attempt.failure(reason)
         if case .refused = state { failure.isRefusal = true }
         failures.append(failure)
         tryNext()
     }
 
     public func connectionEstablished(_ connection: Connection) {
-        let now = Instant.now
+        attempts.removeAll { $0.connection === connection }
         // Whatever had its head start has failed.
-        for attempt in attempts where attempt.connection !== connection && now - attempt.started >= Self.headStart {
-            failures.append(Failure(target: attempt.target, reason: silence(of: attempt.target), after: now - attempt.started))
-        }
-        finish(.connected(connection, failures: failures), winner: connection)
+        failures += attempts.map { $0.failure(silence(of: $0.target)) }.filter { $0.after >= Self.headStart }
+        finish(.connected(connection, failures: failures))
     }
 
     public func connectionClosed(_ connection: Connection, reason: CloseReason) {
@@ -170,7 +166,7 @@ public final class Dialer: ConnectionHandler {
         let attempt = attempts.remove(at: index)
         if reason == .wrongPeer { return finish(.wrongPeer(attempt.target)) }
         let words = reason == .handshakeTimeout ? silence(of: attempt.target) : reason.description
-        failures.append(Failure(target: attempt.target, reason: words, after: Instant.now - attempt.started))
+        failures.append(attempt.failure(words))
         tryNext()
     }
 

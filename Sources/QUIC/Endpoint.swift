@@ -81,6 +81,11 @@ public final class Endpoint {
     /// Takes one datagram that arrived on a socket.
     public func receive(_ datagram: UnsafeRawBufferPointer, on path: NetworkPath, ecn: UInt8, now: Instant) {
         clock = now
+        take(datagram, on: path, ecn: ecn, mayHold: true, now: now)
+    }
+
+    /// - Parameter mayHold: Whether a client's first packet may be kept for a moment.
+    func take(_ datagram: UnsafeRawBufferPointer, on path: NetworkPath, ecn: UInt8, mayHold: Bool, now: Instant) {
         let bytes = datagram.bindMemory(to: UInt8.self)
         var header = keyhole_quic_header()
         guard keyhole_quic_parse_header(&header, bytes.baseAddress, bytes.count, ConnectionID.issuedLength) == 0,
@@ -91,7 +96,7 @@ public final class Endpoint {
         } else if let answer = closed.answer(to: id) {
             if let answer { answers.append((answer, path)) }
         } else if header.version != 0 {
-            if !hold(datagram, id, on: path, ecn: ecn, now: now) { accept(datagram, header, id, on: path, ecn: ecn, now: now) }
+            if !mayHold || !hold(datagram, id, on: path, ecn: ecn, now: now) { accept(datagram, header, id, on: path, ecn: ecn, now: now) }
         } else if !offerReset(datagram, id, on: path, now: now) {
             resetUnknown(header, size: datagram.count, on: path, now: now)
         }

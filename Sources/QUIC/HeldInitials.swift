@@ -1,4 +1,3 @@
-import CQUIC
 import Platform
 
 /// A client's first packets that came through a relay. iroh sends them along every path at once and stays where it is first answered
@@ -59,18 +58,7 @@ extension Endpoint {
     /// Takes what no direct copy has come of.
     func acceptHeld(now: Instant) {
         while let one = held.popDue(now: now) {
-            for (bytes, ecn) in one.datagrams { bytes.withUnsafeBytes { acceptHeld($0, one.id, on: one.path, ecn: ecn, now: now) } }
-        }
-    }
-
-    private func acceptHeld(_ datagram: UnsafeRawBufferPointer, _ id: ConnectionID, on path: NetworkPath, ecn: UInt8, now: Instant) {
-        let bytes = datagram.bindMemory(to: UInt8.self)
-        var header = keyhole_quic_header()
-        guard keyhole_quic_parse_header(&header, bytes.baseAddress, bytes.count, ConnectionID.issuedLength) == 0 else { return }
-        if let connection = connections[id] {
-            read(datagram, by: connection, id, on: path, isLong: true, ecn: ecn, now: now)
-        } else {
-            accept(datagram, header, id, on: path, ecn: ecn, now: now)
+            for (bytes, ecn) in one.datagrams { bytes.withUnsafeBytes { take($0, on: one.path, ecn: ecn, mayHold: false, now: now) } }
         }
     }
 }

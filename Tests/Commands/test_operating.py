@@ -14,8 +14,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from conftest import PATIENCE, ROOT, Service, command
-from islands import MAINLAND, Islands
+from islands import MAINLAND
 from operator_guide import BLOCKS, PAGE
+from relay_islands import inhabited
 
 # A file begins with its path, and after "#!" in the second line.
 FILES = {match[1]: block for block in BLOCKS if (match := re.match(r"(?:#!.*\n)?# (/\S+)", block))}
@@ -168,11 +169,8 @@ def test_a_renewed_certificate_is_served_after_its_hook(running, tmp_path):
 
 @pytest.fixture
 def islands():
-    if os.geteuid() != 0:
-        pytest.skip("only root may make network namespaces")
-    islands = Islands()
-    yield islands
-    islands.remove()
+    with inhabited() as islands:
+        yield islands
 
 
 @pytest.fixture
