@@ -19,6 +19,7 @@ public final class DHTNode {
         var lookups: [LookupOutcome] = []
         var puts: [PutOutcome] = []
         var waiter: Waiter
+        let started = Instant.now
     }
 
     private enum Waiter {
@@ -28,10 +29,14 @@ public final class DHTNode {
 
     /// Addresses taken of one bootstrap name.
     private static let mostAddressesPerName = 8
+    /// A network in which nobody has ever answered has at least this long, whatever the other one does: answers take longer than what a
+    /// network nearby needs for everything.
+    private static let silencePatience = Duration.milliseconds(250)
     /// How often what has been learnt is written to disk: no less is lost when the process is killed.
     private static let savePause = Duration.seconds(600)
 
     private var sockets: [DHTSocket] = []
+    private let loop: EventLoop
     private let memory: NodeFiles?
     private var saving: Timer?
     private var running: [UInt64: Running] = [:]
@@ -52,6 +57,7 @@ public final class DHTNode {
     public init(
         on loop: EventLoop, at places: [ListeningPlace], bootstrap: [Bootstrap], mode: MainlineNode.Mode, memory: NodeFiles? = nil
     ) throws(BindError) {
+        self.loop = loop
         self.memory = memory
         namesPending = bootstrap.count
         for (index, place) in places.enumerated() {
@@ -166,9 +172,17 @@ public final class DHTNode {
         guard let number = owners[index].removeValue(forKey: id), running[number] != nil else { return }
         running[number]!.parts[index] = nil
         note(&running[number]!)
-        let operation = running[number]!
-        guard operation.parts.indices.allSatisfy({ operation.parts[$0] == nil || !sockets[$0].node.hasBeenAnswered && hasAnswers(operation) })
+        endIfOver(number)
+    }
+
+    private func endIfOver(_ number: UInt64) {
+        guard let operation = running[number],
+            operation.parts.indices.allSatisfy({ operation.parts[$0] == nil || !sockets[$0].node.hasBeenAnswered && hasAnswers(operation) })
         else { return }
+        let rest = operation.started + Self.silencePatience - .now
+        if rest > .zero, operation.parts.contains(where: { $0 != nil }) {
+            return Timer.once(on: loop, after: rest) { [weak self] in self?.endIfOver(number) }
+        }
         running[number] = nil
         // A network in which nobody has ever answered is most likely not connected to this machine.
         abandon(operation)
