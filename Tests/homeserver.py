@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a stock Pubky homeserver does with its own key, and nothing else of it (spec/pkarr-wire.md, 4.1).
 
-    homeserver.py --key FILE [--bootstrap HOST:PORT]... [--relay URL]... [--every SECONDS]
+    homeserver.py --key FILE [--port PORT] [--bootstrap HOST:PORT]... [--relay URL]... [--every SECONDS]
 
 It signs one packet at its start, with the present time, and puts it on the DHT and on relays. If that fails it does not start: exit
 status 1. Then it puts the identical bytes again each hour, or as often as it is told, and for each line on standard input. It never looks
@@ -60,9 +60,10 @@ def bdecode(data, start=0):
 class DHT:
     """A read-only client: looks for the closest nodes as the mainline library does, asking all it has heard of, and puts."""
 
-    def __init__(self, bootstraps):
+    def __init__(self, bootstraps, port=0):
         self.bootstraps = bootstraps
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("", port))
         self.id = secrets.token_bytes(20)
 
     def ask(self, queries):
@@ -152,6 +153,7 @@ def publish(key, payload, dht, relays):
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--key", required=True)
+    arguments.add_argument("--port", type=int, default=0)
     arguments.add_argument("--bootstrap", action="append", default=[])
     arguments.add_argument("--relay", action="append", default=[])
     arguments.add_argument("--every", type=float, default=3600)
@@ -159,7 +161,7 @@ def main():
 
     with open(arguments.key) as file:
         key = Key(int(file.read(), 16))
-    dht = DHT([(host, int(port)) for host, port in (text.rsplit(":", 1) for text in arguments.bootstrap)])
+    dht = DHT([(host, int(port)) for host, port in (text.rsplit(":", 1) for text in arguments.bootstrap)], arguments.port)
     # pkarr's clock: the low byte is the process's own (1.3).
     now = time.time_ns() // 1000 | os.getpid() & 0xff
     payload = key.payload(message(key), now)

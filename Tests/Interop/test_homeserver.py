@@ -3,6 +3,7 @@ import base64
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 
@@ -16,9 +17,10 @@ from test_dht_libtorrent import Network
 SERVED = [("@", "HTTPS"), ("@", "HTTPS"), ("@", "A")]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def network():
-    """Libtorrent nodes, and two relays among them, as many as a homeserver uses."""
+    """Libtorrent nodes, and two relays among them, as many as a homeserver uses. Each test has its own: libtorrent takes whoever has put
+    something for a node, even a read-only one, and those that are gone would make the next homeserver wait."""
     nodes = Network("--nodes", 16)
     relays = [Service([str(BIN / "pkarr-serve"), "--dht-bind", "127.0.0.1:0", "--http", "127.0.0.1:0", "--bootstrap", node])
               for node in nodes.nodes[:2]]
@@ -61,10 +63,14 @@ def start(tmp_path):
 
 @pytest.fixture
 def homeserver(start, network, key, tmp_path):
-    """homeserver() starts one, which prints what became of each put."""
+    """homeserver() starts one, which prints what became of each put. It has the same port each time, so that it leaves nobody behind who
+    does not answer."""
     relays = [word for url in network["relays"] for word in ("--relay", url)]
-    return lambda: start(sys.executable, ROOT / "Tests" / "homeserver.py", "--key", tmp_path / "secret", "--bootstrap", network["bootstrap"],
-                         *relays)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("", 0))
+        port = free.getsockname()[1]
+    return lambda: start(sys.executable, ROOT / "Tests" / "homeserver.py", "--key", tmp_path / "secret", "--port", port,
+                         "--bootstrap", network["bootstrap"], *relays)
 
 
 @pytest.fixture
