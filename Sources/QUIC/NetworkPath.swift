@@ -1,3 +1,4 @@
+import Glibc
 import Iroh
 import Platform
 
@@ -41,9 +42,12 @@ public struct NetworkPath: Hashable, Sendable {
     func withProvedBytes<Result>(_ body: (UnsafeRawPointer, Int) -> Result) -> Result {
         switch remote {
         case .address(let address): address.withSockaddr { body($0, Int($1)) }
-        case .relayed(let id): id.withUnsafeBytes { body($0.baseAddress!, $0.count) }
+        case .relayed(let id): id.withUnsafeBytes { body($0.baseAddress!, min($0.count, Self.longestAddress)) }
         }
     }
+
+    /// ngtcp2 takes no longer address for a token and aborts the process instead. 28 of a key's 32 bytes are as hard to meet with another key.
+    private static let longestAddress = MemoryLayout<sockaddr_in6>.size
 }
 
 /// Takes the datagrams that an endpoint wants sent.
