@@ -9,6 +9,8 @@ public final class EndpointDriver: DatagramSink {
     public let endpoint: Endpoint
     /// The relays that datagrams go through.
     public private(set) var relays: RelayTransports!
+    /// Where the sockets may be reached.
+    public let candidates = LocalCandidates()
     let loop: EventLoop
     private var sockets: [UDPSocket] = []
     private var timer: Timer!
