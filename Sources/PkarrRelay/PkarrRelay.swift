@@ -21,8 +21,8 @@ public final class PkarrRelay {
     var cache: PacketCache
     /// Keys by their paths: to see whether a key is one at all takes longer than all else that a packet in the cache does.
     private var names = RecentlyUsed<String, PublicKey>(capacity: cacheCapacity)
-    /// Packets that are being put, each with those who wait for it.
-    var puts: [PublicKey: (packet: SignedPacket, exchanges: [HTTPExchange])] = [:]
+    /// Packets that are being put and that wait for it.
+    var puts: [PublicKey: PutLine] = [:]
     /// Look-ups under way that nobody was told about yet.
     var lookups: [Question: Inquiry] = [:]
     var visitors: Visitors

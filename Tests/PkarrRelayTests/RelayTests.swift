@@ -203,13 +203,58 @@ func ifMatch(value: String, status: Int?) {
 ] as [(PutOutcome.Result, Bool, Int)])
 func putResults(result: PutOutcome.Result, conditional: Bool, status: Int) {
     let stand = Stand(unlimited())
-    let first = stand.put(packet(10), ifMatch: conditional ? "5" : nil), same = stand.put(packet(10)), other = stand.put(packet(11))
-    #expect(other.status == 409 && first.answer == nil && same.answer == nil && stand.puts.count == 1)
+    let first = stand.put(packet(10), ifMatch: conditional ? "5" : nil), same = stand.put(packet(10))
+    #expect(first.answer == nil && same.answer == nil && stand.puts.count == 1)
     stand.puts[0].completion(outcome(result))
     #expect(first.status == status)
     #expect(same.status == (status == 412 ? 409 : status))
     #expect(stand.get(secret.publicKey, policy: "CacheOnly").status == (status == 204 ? 200 : 404))
     #expect(stand.put(packet(11)).answer == nil)
+}
+
+@Test("a newer packet waits for the put of an older one and is put then, whatever has become of that", arguments: [204, 500, 409])
+func waitingPut(status: Int) {
+    let stand = Stand(unlimited())
+    let first = stand.put(packet(10)), newer = stand.put(packet(12)), same = stand.put(packet(12)), newest = stand.put(packet(13))
+    #expect(stand.put(packet(11)).status == 409)
+    #expect(stand.puts.count == 1 && [first, newer, same, newest].allSatisfy { $0.answer == nil })
+    stand.puts[0].completion(outcome(status == 204 ? .stored : status == 500 ? .timedOut : .refused(KRPCError(code: 302, text: ""))))
+    #expect(first.status == status && newer.answer == nil && same.answer == nil && newest.answer == nil)
+    #expect(stand.puts.count == 2 && stand.puts[1].item == MutableItem(packet(12)))
+    stand.puts[1].completion(outcome(.stored))
+    #expect(newer.status == 204 && same.status == 204 && newest.answer == nil)
+    stand.puts[2].completion(outcome(.stored))
+    #expect(newest.status == 204 && stand.puts.count == 3)
+    #expect(stand.get(secret.publicKey).answer?.body == packet(13).payload)
+}
+
+@Test("a packet that waited is judged by what is known then")
+func judgedInTurn() {
+    let stand = Stand(unlimited())
+    let first = stand.put(packet(10)), onto = stand.put(packet(11), ifMatch: "10"), stale = stand.put(packet(12), ifMatch: "10")
+    let mixed = [stand.put(packet(13), ifMatch: "10"), stand.put(packet(13), ifMatch: "11")], last = stand.put(packet(14))
+    stand.puts[0].completion(outcome(.stored))
+    #expect(first.status == 204 && stand.puts[1].basis == PutBasis(previous: 10))
+    stand.puts[1].completion(outcome(.stored))
+    #expect(onto.status == 204 && stale.status == 412 && mixed[0].status == 412 && mixed[1].answer == nil)
+    #expect(stand.puts.count == 3 && stand.puts[2].basis == PutBasis(previous: 11))
+    // What somebody else has put meanwhile outranks all that wait.
+    stand.puts[2].completion(PutOutcome(lookup: complete, newer: MutableItem(packet(20))))
+    #expect(mixed[1].status == 409 && last.status == 409 && stand.puts.count == 3)
+    let afterwards = stand.put(packet(21))
+    #expect(afterwards.answer == nil && stand.puts.count == 4)
+}
+
+@Test("few packets of one key wait, and those of other keys are put meanwhile")
+func boundedLine() {
+    let stand = Stand(unlimited())
+    let boxes = (0...UInt64(PutLine.mostWaiting)).map { stand.put(packet(10 + $0)) }
+    let refused = stand.put(packet(100))
+    #expect(refused.status == 429 && refused.header("Retry-After") == "1")
+    #expect(stand.put(packet(10, with: SecretKey(seed: [UInt8](repeating: 4, count: 32))!)).answer == nil && stand.puts.count == 2)
+    stand.puts[0].completion(outcome(.stored))
+    let waits = stand.put(packet(100))
+    #expect(boxes[0].status == 204 && boxes[1].answer == nil && waits.answer == nil)
 }
 
 @Test("a newer packet that a put finds is a conflict, and is here from then on")
