@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from NATLab.links import Link, Wire, limit, lose, one_at_a_time
 from NATLab.namespaces import PREFIX, Namespaces, tool, wait_for
 from NATLab.routers import PrefixTranslation
 
@@ -40,6 +41,7 @@ class Router:
     """One router of a site as its rules need to know it."""
 
     namespace: object
+    rules: object
     address: str
     first_host: str
     prefix: int
@@ -66,12 +68,12 @@ class Internet:
     def path(self, name):
         return Path(self.folder.name, name)
 
-    def site(self, kind):
+    def site(self, kind, link=Link()):
         """A new site of that kind, behind whose router, where addresses are translated, there are two hosts."""
         self.sites += 1
         if self.sites > 250:
             raise ValueError("the laboratory has addresses for 250 sites")
-        return Site(self, self.sites, kind)
+        return Site(self, self.sites, kind, link)
 
     def remove(self):
         self.namespaces.remove()
@@ -113,14 +115,16 @@ def connect(lower, device, v4=None, v6=None, hop=GATEWAY[4]):
 class Site:
     """What is behind one connection to the Internet: routers from the outside in, and hosts."""
 
-    def __init__(self, internet, number, kind):
-        self.internet, self.number, self.kind = internet, number, kind
+    def __init__(self, internet, number, kind, link):
+        self.internet, self.number, self.kind, self.link = internet, number, kind, link
         self.name = f"{number}{kind.name}"
         self.port = f"site{number}"
-        self.routers, self.hosts = [], []
+        self.routers, self.hosts, self.wire = [], [], None
         self.public = {4: f"{kind.network}.{number}", 6: f"2001:db8:{number:x}:1::2"}
         self.prefix = 0x2001_0DB8_0000 | number
         self.build()
+        if not link.is_plain:
+            self.degrade()
 
     def build(self):
         namespaces = self.internet.namespaces
@@ -131,7 +135,7 @@ class Site:
             innermost = level + 1 == len(self.kind.routers)
             outside = self.public[4] if level == 0 else f"{CARRIER}.2"
             inside = HOME if innermost else CARRIER
-            link(upper, port, router, "wan", bridge)
+            self.cable(upper, port, router, "wan", bridge)
             router.ip("link add lan type bridge", "link set lan up", *gateway("lan", ROUTED if self.kind.is_routed else f"{inside}.1/24"))
             if self.kind.is_routed:
                 # The public address is the host's.
@@ -142,14 +146,14 @@ class Site:
                 connect(router, "wan", v6="")
             router.set(**{**PROMPT, **SWITCH, **rules.settings()})
             router.names(names())
-            self.routers.append(Router(router, outside, f"{inside}.2", self.prefix))
+            self.routers.append(Router(router, rules, outside, f"{inside}.2", self.prefix))
             router.rules(rules.rules(self.routers[-1]))
             if rules.daemon:
                 rules.daemon(self, router)
             upper, port, bridge = router, "below", "lan"
         for number in range(2 if self.routers and not self.kind.is_routed else 1):
             host = namespaces.add(f"{self.name}-host{number}")
-            link(upper, f"host{number}" if bridge else port, host, "eth0", bridge)
+            self.cable(upper, f"host{number}" if bridge else port, host, "eth0", bridge)
             connect(host, "eth0", self.host_address(4, number), self.host_address(6, number), ROUTED if self.kind.is_routed else GATEWAY[4])
             host.names(names())
             self.hosts.append(host)
@@ -157,6 +161,17 @@ class Site:
         wait_for(lambda: self.internet.core.is_up((self.port,)), f"the cable of {self.name}")
         for namespace in (*(router.namespace for router in self.routers), *self.hosts):
             wait_for(namespace.is_up, f"the network of {namespace.name}")
+
+    def cable(self, upper, port, lower, device, bridge):
+        """From the next machine towards the Internet; the one that ends there is as good as the site's link."""
+        if port != self.port or not self.link.needs_wire:
+            return link(upper, port, lower, device, bridge)
+        between = self.internet.namespaces.add(f"{self.name}-wire")
+        between.set(ipv6__conf__all__disable_ipv6=1, ipv6__conf__default__disable_ipv6=1)
+        link(upper, port, between, "upper")
+        between.ip(f"link add lower type veth peer name {device} netns {lower.name}", "link set lower up")
+        lower.ip(f"link set {device} up")
+        self.wire = Wire(self.internet, between, self.link)
 
     def host_address(self, family, number=0):
         """A host's own address, with the length of its prefix."""
@@ -186,31 +201,42 @@ class Site:
         """What a program on a host needs to know of its network."""
         return {**os.environ, **{name: value for name, value in self.kind.environment}}
 
-    def degrade(self, *, loss=0, rate=None):
-        """Makes the connection to the Internet worse, in both directions: `loss` is a share of packets, `rate` bits a second."""
-        if loss:
-            self.internet.core.rules(f"""
-table inet loss{self.number} {{
-    chain lost {{
-        type filter hook forward priority -10
-        iifname "{self.port}" numgen random mod 10000 < {round(loss * 10000)} drop
-        oifname "{self.port}" numgen random mod 10000 < {round(loss * 10000)} drop
-    }}
-    chain into {{
-        type filter hook input priority -10
-        iifname "{self.port}" numgen random mod 10000 < {round(loss * 10000)} drop
-    }}
-    chain out {{
-        type filter hook output priority -10
-        oifname "{self.port}" numgen random mod 10000 < {round(loss * 10000)} drop
-    }}
-}}""")
-        lower, device = (self.routers[0].namespace, "wan") if self.routers else (self.hosts[0], "eth0")
-        for namespace, device in ((self.internet.core, self.port), (lower, device)):
-            if rate:
-                # 10 ms of the rate as a burst, and a queue of 100 ms as routers of households have.
-                tool("tc", "-n", namespace.name, "qdisc", "replace", "dev", device, "root", "tbf", "rate", f"{rate}bit",
-                     "burst", max(3000, rate // 800), "latency", "100ms")
-        # A datagram is lost by itself, not with all that were handed to the kernel in the same call.
-        for namespace, device in ((self.internet.core, self.port), *((host, "eth0") for host in self.hosts)):
-            namespace.ip(f"link set {device} gso_max_segs 1")
+    def degrade(self):
+        """Makes the connection to the Internet as bad as its link says."""
+        core, link = self.internet.core, self.link
+        lower, device = self.outermost()
+        for namespace, name in ((core, self.port), (lower, device), *((host, "eth0") for host in self.hosts)):
+            one_at_a_time(namespace, name)
+        if link.loss:
+            lose(core, self.port, link.loss, f"loss{self.number}")
+        if link.rate:
+            limit(core, self.port, link.rate)
+            limit(lower, device, link.rate)
+
+    def outermost(self):
+        """The machine that has the connection to the Internet, and its device."""
+        return (self.routers[0].namespace, "wan") if self.routers else (self.hosts[0], "eth0")
+
+    def go_away(self):
+        """Nothing comes or goes any more, and nobody is told."""
+        lose(self.internet.core, self.port, 1, f"away{self.number}")
+
+    def come_back(self):
+        tool(*self.internet.core.arguments("nft", "delete", "table", "inet", f"away{self.number}"))
+
+    def forget_mappings(self):
+        """The routers' tables are empty, as after they were restarted."""
+        for router in self.routers:
+            for name in router.rules.learnt:
+                router.namespace.rules(f"flush {name}")
+            tool(*router.namespace.arguments("conntrack", "-F"))
+
+    def take_other_address(self, number):
+        """The carrier gives the router another public IPv4 address, and the mappings of the former are gone."""
+        router, former = self.routers[0], self.public[4]
+        self.public[4] = router.address = f"{self.kind.network}.{number}"
+        router.namespace.ip(f"addr add {router.address}/32 dev wan", f"addr del {former}/32 dev wan",
+                            f"route replace default via {GATEWAY[4]} dev wan onlink")
+        self.internet.core.ip(f"route del {former}/32", f"route add {router.address}/32 dev {self.port}")
+        router.namespace.rules("flush ruleset\n" + router.rules.rules(router))
+        tool(*router.namespace.arguments("conntrack", "-F"))

@@ -49,6 +49,9 @@ class NAT:
     lifetime: int = LIFETIME
     daemon: object = None
 
+    # What `rules` remembers by itself.
+    learnt = ("map ip nat outgoing", "map ip nat incoming", "set ip nat taken")
+
     def settings(self):
         return {"ipv4__ip_forward": 1, "netfilter__nf_conntrack_udp_timeout": self.lifetime,
                 "netfilter__nf_conntrack_udp_timeout_stream": self.lifetime}
@@ -105,6 +108,7 @@ class Firewall:
     """Translates nothing and lets in only answers, of both families."""
 
     daemon: object = None
+    learnt = ()
 
     def settings(self):
         return {"ipv4__ip_forward": 1, "ipv6__conf__all__forwarding": 1}
@@ -124,6 +128,7 @@ class PrefixTranslation:
 
     daemon: object = None
     private: int = 0xFD93_7A5B_11C2
+    learnt = ()
 
     def settings(self):
         return {"ipv6__conf__all__forwarding": 1}

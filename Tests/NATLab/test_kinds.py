@@ -12,6 +12,7 @@ import pytest
 from NATLab.daemons import miniupnpd
 from NATLab.internet import PROBES, Internet
 from NATLab.kinds import CARRIER_GRADE, KINDS, UNRESERVED
+from NATLab.links import Link
 from NATLab.namespaces import MOUNTED, PREFIX
 from NATLab.probe import Lie, Probe, check, mapping_ends
 from NATLab.routers import NAT, PrefixTranslation
@@ -132,8 +133,7 @@ def test_a_port_is_opened_by_upnp_too(internet):
 
 
 def test_as_many_datagrams_are_lost_as_was_asked_for(internet):
-    site = internet.site(KINDS["home"])
-    site.degrade(loss=0.1)
+    site = internet.site(KINDS["home"], Link(loss=0.1))
     with Probe(site, 4) as probe:
         host, sent = probe.host(), 2000
         arrived = sum(probe.seen(host) is not None for _ in range(sent))
@@ -142,8 +142,7 @@ def test_as_many_datagrams_are_lost_as_was_asked_for(internet):
 
 
 def test_bytes_come_no_faster_than_was_asked_for(internet):
-    site = internet.site(KINDS["home"])
-    site.degrade(rate=8_000_000)
+    site = internet.site(KINDS["home"], Link(rate=8_000_000))
     with internet.core.inside():
         server = socket.create_server((PROBES[4][0], 7000))
     with site.hosts[0].inside():
