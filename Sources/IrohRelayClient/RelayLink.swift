@@ -112,7 +112,10 @@ public final class RelayLink {
     /// Something is due: a try, or what the session has to do.
     private func act() {
         armed = nil
-        guard let session else { return connect() }
+        guard session != nil else { return connect() }
+        // After a suspension the pong that seems to be late waits to be read.
+        read()
+        guard let session else { return }
         do throws(RelayLinkFailure) { try session.advance(now: .now) } catch { return fail(error) }
         flush()
     }

@@ -16,6 +16,11 @@ public final class EndpointDriver: DatagramSink {
     private var timer: Timer!
     private var beforeWaiting: BeforeWaiting!
     private var armed: Instant?
+    /// How often this process was not let run for so long that silence meanwhile says nothing about anybody: suspended, or stopped.
+    private(set) var awakenings = 0
+
+    /// The timer of a loop that runs is late by much less.
+    private static let leastSleep: Duration = .seconds(1)
 
     /// - Parameter relayToken: What is shown to relays that admit whoever has it.
     public init(key: SecretKey, configuration: Configuration, relayToken: String? = nil, on loop: EventLoop) {
@@ -25,8 +30,10 @@ public final class EndpointDriver: DatagramSink {
             endpoint.receive(datagram, on: path, ecn: ecn, now: .now)
         }
         timer = Timer(on: loop) { [unowned self] in
+            let now = Instant.now
+            noteSleep(now: now)
             armed = nil
-            endpoint.handleDeadline(now: .now)
+            endpoint.handleDeadline(now: now)
         }
         beforeWaiting = BeforeWaiting(on: loop) { [unowned self] in flush() }
     }
@@ -57,9 +64,10 @@ public final class EndpointDriver: DatagramSink {
     /// The addresses of the sockets, in the order they were bound.
     public var localAddresses: [SocketAddress] { sockets.map(\.localAddress) }
 
-    /// The path to an address over the first socket of its family; nil if there is none.
+    /// The path to an address over the first socket of its family; nil if there is none, or if the kernel has no route to the address now.
     public func path(to remote: SocketAddress) -> NetworkPath? {
-        sockets.firstIndex { $0.localAddress.ip.isV6 == remote.ip.isV6 }.map { NetworkPath(transport: $0, remote: remote) }
+        guard let socket = sockets.firstIndex(where: { $0.localAddress.ip.isV6 == remote.ip.isV6 }), Sockets.hasRoute(to: remote) else { return nil }
+        return NetworkPath(transport: socket, remote: remote)
     }
 
     /// What a path leads to: an address, or a relay.
@@ -78,6 +86,7 @@ public final class EndpointDriver: DatagramSink {
     /// before the process ends.
     public func flush() {
         let now = Instant.now
+        noteSleep(now: now)
         // Deadlines that have passed while packets were read need not wait for the timer.
         if let deadline = endpoint.deadline, deadline <= now { endpoint.handleDeadline(now: now) }
         _ = endpoint.flush(to: self, now: now)
@@ -91,6 +100,12 @@ public final class EndpointDriver: DatagramSink {
         if let armed, armed <= deadline, armed > now { return }
         armed = deadline
         timer.start(after: max(.zero, deadline - now))
+    }
+
+    private func noteSleep(now: Instant) {
+        guard let armed, now - armed > Self.leastSleep else { return }
+        self.armed = now
+        awakenings += 1
     }
 
     /// Sends what is left and leaves the relays.

@@ -7,7 +7,7 @@ import QUIC
 /// goes over to a direct path as soon as there is one (RFC 9000, section 9; spec/path-migration.md).
 public final class PathKeeper {
     /// A connection that no path has been found for is given up: a restarted relay or router is back by then, and whoever waits for an
-    /// answer wants to know.
+    /// answer wants to know. Only time in which we run counts: who was suspended has not looked for a path.
     private static let patience: Duration = .seconds(15)
     /// A peer that has left the relay has this long to come back, as it does when it was restarted or its network has changed.
     private static let absence: Duration = .seconds(5)
@@ -26,6 +26,8 @@ public final class PathKeeper {
     private var absenceTimer: Timer?
     /// Since when nothing has come.
     private var lostSince: Instant?
+    /// ``EndpointDriver/awakenings`` then.
+    private var lostAt = 0
     /// The paths that were tried since.
     private var tried: Set<NetworkPath> = []
 
@@ -49,7 +51,7 @@ public final class PathKeeper {
     /// Call it for ``ConnectionHandler/connectionIsSilent(_:)``.
     public func connectionIsSilent() {
         let now = Instant.now
-        if !isLost { (lostSince, tried) = (now, [connection.path]) }
+        if !isLost || lostAt != driver.awakenings { (lostSince, lostAt, tried) = (now, driver.awakenings, [connection.path]) }
         guard let lostSince, now - lostSince < Self.patience else { return connection.abandon(now: now) }
         // Whatever comes of it, a relay will be wanted.
         for url in peer.relayURLs.prefix(Dialer.mostRelays) { driver.relays.link(to: url) }
@@ -85,13 +87,19 @@ public final class PathKeeper {
             if peer.relayURLs.contains(url) { move(to: driver.relays.path(through: url, to: EndpointID(peer.id)), now: .now) }
         case .gone(let id):
             guard id == EndpointID(peer.id), connection.path.isRelayed, driver.target(of: connection.path) == .relay(url) else { return }
-            let since = Instant.now
-            absenceTimer = Timer(on: driver.loop) { [unowned self] in
-                if connection.lastHeard < since { connection.abandon(now: .now) }
-            }
-            absenceTimer?.start(after: Self.absence)
+            awaitReturn(since: .now)
         case .changed, .superseded: break
         }
+    }
+
+    private func awaitReturn(since: Instant) {
+        let awakenings = driver.awakenings
+        absenceTimer = Timer(on: driver.loop) { [unowned self] in
+            guard connection.lastHeard < since else { return }
+            // What has come while we were suspended has yet to be read.
+            if awakenings == driver.awakenings { connection.abandon(now: .now) } else { awaitReturn(since: since) }
+        }
+        absenceTimer?.start(after: Self.absence)
     }
 
     // From a relay to a direct path

@@ -4,8 +4,11 @@ import Crypto
 public struct Configuration: Sendable {
     /// Application protocols, most wanted first, at most 16 names of 1 to 255 bytes. A client offers the first.
     public var alpn: [String]
-    /// A connection is given up when nothing was heard for this long.
-    public var idleTimeout: Duration = .seconds(30)
+    /// A connection is given up when nothing was heard for this long, or for as long as the peer says if that is shorter (iroh's 30 s). A
+    /// client that was suspended for a minute or two finds its connection as it left it; one that has gone without a word is remembered for
+    /// three minutes, which costs a listener 60 KB for each, and never more than ``connectionLimit`` of them. A dialler gives up a peer
+    /// that does not answer much sooner (`PathKeeper`).
+    public var idleTimeout: Duration = .seconds(180)
     /// A PING goes out when nothing was sent for this long: well under the 30 s after which common NATs forget a UDP mapping.
     public var keepAlive: Duration = .seconds(5)
     /// A handshake takes a few round trips and, on a lossy path, some probe time-outs.
