@@ -27,6 +27,12 @@ extension RelayClientSession {
         sendPing(now: now)
     }
 
+    /// Pings a relay that has been silent for a moment, because there is reason to doubt that it can be reached.
+    public func check(now: Instant) {
+        guard isConnected, ping == nil, now - lastHeard >= Self.leastDoubt else { return }
+        sendPing(now: now)
+    }
+
     func sendPing(now: Instant) {
         let bytes = randomBytes(8)
         ping = (bytes, now, now + pongTime)

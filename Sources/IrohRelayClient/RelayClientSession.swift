@@ -30,6 +30,8 @@ public final class RelayClientSession {
     /// Likewise after something was sent and nothing heard since, so that a connection that has died with the network is not used on for
     /// long. Peers answer sooner, or are gone.
     static let pingAfterSending = Duration.seconds(2)
+    /// Who has been heard since then needs no ping.
+    static let leastDoubt = Duration.milliseconds(250)
     /// Longest and shortest wait for a pong; between them it is ``pongRoundTrips`` round trips (4.4).
     static let pongTime = Duration.milliseconds(500)...Duration.seconds(5)
     static let pongRoundTrips = 3

@@ -222,6 +222,13 @@ public final class RelayLink {
 
     // MARK: Sending
 
+    /// Asks the relay whether it is there, if it has not been heard a moment ago: peers are silent, and the connection may be as dead as the
+    /// path to them. A relay that does not answer is connected to anew.
+    public func check() {
+        session?.check(now: .now)
+        flush()
+    }
+
     /// Queues datagrams of `segmentSize` bytes each, the last may be shorter, that stand one after the other in `bytes`. They are dropped
     /// when too much waits already. Without a connection the latest few wait a moment for one. ``flush()`` sends them.
     ///

@@ -54,6 +54,7 @@ public final class PathKeeper {
         if !isLost || lostAt != driver.awakenings { (lostSince, lostAt, tried) = (now, driver.awakenings, [connection.path]) }
         guard let lostSince, now - lostSince < Self.patience else { return connection.abandon(now: now) }
         // Whatever comes of it, a relay will be wanted.
+        driver.relays.check()
         for url in peer.relayURLs.prefix(Dialer.mostRelays) { driver.relays.link(to: url) }
         if let path = (relayPaths + directPaths).first(where: { !tried.contains($0) }) { move(to: path, now: now) }
     }

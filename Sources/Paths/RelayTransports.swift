@@ -94,6 +94,9 @@ public final class RelayTransports {
         link(path.transport).send(bytes, segmentSize: segmentSize, to: id, ecn: ecn)
     }
 
+    /// Asks those that we are connected to whether they are there (``RelayLink/check()``).
+    public func check() { for relay in relays { relay.link?.check() } }
+
     func flush() { for relay in relays { relay.link?.flush() } }
 
     func close() {

@@ -13,8 +13,8 @@ public protocol ConnectionHandler: AnyObject {
     func connectionAllowsStreams(_ connection: Connection)
     /// The connection goes on along another path.
     func connectionMoved(_ connection: Connection)
-    /// A client's connection has heard nothing for a while although something has been sent that wants an answer: its path may be dead.
-    /// Called again, ever more rarely, as long as that goes on.
+    /// The connection has heard nothing for a while although something has been sent that wants an answer: its path may be dead. Called
+    /// again, ever more rarely, as long as that goes on. Only a client can do something about the path.
     func connectionIsSilent(_ connection: Connection)
     /// A path that the client opened with ``Connection/migrate(to:validatingFirst:now:)`` was found to work, or not to.
     func connection(_ connection: Connection, validated path: NetworkPath, success: Bool)
@@ -60,7 +60,7 @@ public final class Connection {
     public private(set) var closeReason: CloseReason?
     /// Set while the last news are delivered: a handler that closes the connection then is too late.
     var isEnding = false
-    /// Since when something waits for an answer on the path in use and nothing has come; only kept at a client.
+    /// Since when something waits for an answer on the path in use and nothing has come.
     public private(set) var silentSince: Instant?
     /// When that has lasted so long that the path may be dead.
     private var silenceDue = Instant.never
@@ -286,7 +286,7 @@ public final class Connection {
             isPauseOver = false
             if watchfulness < endpoint.configuration.keepAlive { watch(min(watchfulness * 2, endpoint.configuration.keepAlive)) }
         }
-        if !isServer, isConfirmed, silentSince == nil, statistics.bytes_in_flight > 0 {
+        if isServer ? isEstablished : isConfirmed, silentSince == nil, statistics.bytes_in_flight > 0 {
             silentSince = now
             // Three probe time-outs: a packet may be lost, and the first probe for it.
             silenceDue = now + max(.nanoseconds(Int64(3 * statistics.probe_timeout)), Self.leastSilence)
@@ -318,8 +318,7 @@ public final class Connection {
 
     /// Something was due.
     func noteExpiry(now: Instant) {
-        guard !isServer else { return }
-        isPauseOver = now - lastHeard >= watchfulness
+        isPauseOver = !isServer && now - lastHeard >= watchfulness
         guard let silentSince, silenceDue <= now else { return }
         // Each time it lasts twice as long.
         silenceDue = now + (now - silentSince)

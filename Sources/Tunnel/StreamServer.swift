@@ -39,6 +39,9 @@ public final class StreamServer: ConnectionAcceptor, ConnectionHandler {
 
     public func connectionMoved(_ connection: Connection) { log("\(label(connection)) moved here") }
 
+    /// What has cut off the peer, such as another address of our router, may have cut off the relay too, by which it would come back.
+    public func connectionIsSilent(_ connection: Connection) { driver.relays.check() }
+
     public func connectionClosed(_ connection: Connection, reason: CloseReason) {
         connections[ObjectIdentifier(connection)] = nil
         log("\(label(connection)) ended: \(reason)")

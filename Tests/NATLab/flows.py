@@ -88,7 +88,10 @@ class Flow:
             number = next((number for number, sent in enumerate(self.sent) if sent > since), None)
             return number if number is not None and number < len(self.come) else None
         self.wait(lambda: first() is not None, "what was sent since then")
-        return self.come[first()] - since
+        took = self.come[first()] - since
+        # For whoever reads what pytest -rP shows.
+        print(f"resumed after {took:.3f} s")
+        return took
 
     def longest_gap(self, since):
         """The longest time between one piece and the next that came after then."""
@@ -128,7 +131,7 @@ class Pair:
         secret.touch(0o600)
         secret.write_text("17" * 32 + "\n")
         options = [option.format(public=self.home.public[4]) for option in self.home.kind.options]
-        self.listener = Service(self.internet, self.home.hosts[0], "quic-listen", "--key", secret, "--relay", RELAY, *options, "--", "cat",
+        self.listener = Service(self.internet, self.home.hosts[0], "quic-listen", "--key", secret, "--relay", RELAY, *options, "-v", "--", "cat",
                                 env=environment(self.home))
         endpoint = self.listener.next()
         while not endpoint["relay_urls"]:

@@ -110,6 +110,10 @@ class Namespace:
         """The arguments that run a program here."""
         return ["ip", "netns", "exec", self.name, *map(str, arguments)]
 
+    def output(self, *arguments):
+        """What a program here prints, to its end."""
+        return tool(*self.arguments(*arguments))
+
     def start(self, *arguments, **options):
         """A program here, which ends with the laboratory."""
         process = subprocess.Popen(self.arguments(*arguments), **options)
