@@ -131,7 +131,7 @@ class Pair:
         secret.touch(0o600)
         secret.write_text("17" * 32 + "\n")
         options = [option.format(public=self.home.public[4]) for option in self.home.kind.options]
-        self.listener = Service(self.internet, self.home.hosts[0], "quic-listen", "--key", secret, "--relay", RELAY, *options, "-v", "--", "cat",
+        self.listener = Service(self.internet, self.home.hosts[0], "quic-listen", "--key", secret, "--relay", RELAY, *options, "--", "cat",
                                 env=environment(self.home))
         endpoint = self.listener.next()
         while not endpoint["relay_urls"]:

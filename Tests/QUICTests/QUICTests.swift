@@ -140,10 +140,11 @@ import Testing
     func idle() throws {
         let pair = Pair()
         let connection = try pair.connect()
-        pair.network.run(for: .seconds(100))
+        let idle = pair.client.endpoint.configuration.idleTimeout
+        pair.network.run(for: idle * 2)
         #expect(!connection.isClosed)
         pair.network.fate = { _ in [] }
-        pair.network.run(for: .seconds(29))
+        pair.network.run(for: idle - .seconds(10))
         #expect(!connection.isClosed)
         pair.network.run(for: .seconds(40))
         #expect(connection.closeReason == .idle)
