@@ -18,7 +18,8 @@ class Kind:
     """A kind of network: its routers from the Internet inwards, and what a probe has to find there.
 
     `options` are what a user there gives quic-listen, with {public} for the site's address; `environment` what is set for every program;
-    `is_routed` says that the only router has no public address of its own, because it translates nothing.
+    `is_routed` says that the only router has no public address of its own, because it translates nothing; `together` that two of the kind are
+    hosts of one network.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Kind:
     routers: tuple = ()
     families: tuple = (4,)
     is_routed: bool = False
+    together: bool = False
     network: str = DOCUMENTATION
     options: tuple = ()
     environment: tuple = ()
@@ -137,7 +139,7 @@ def proxy():
 def same_lan():
     """Two hosts behind one household router that does not send back what they send to its public address (no hairpinning), so that they
     meet only if they know each other's local addresses (quic-listen --lan). Against other kinds it is a home."""
-    return {"routers": (NAT(),), "options": ("--lan",), "behaviour": HOUSEHOLD}
+    return {"routers": (NAT(),), "together": True, "options": ("--lan",), "behaviour": HOUSEHOLD}
 
 
 @kind

@@ -21,19 +21,22 @@ def content(*names):
     return hashlib.shake_128(" ".join(names).encode()).digest(SIZE)
 
 
-class Matrix:
-    """Sites of the kinds, each checked, with one that listens and one that dials, and a relay in between; as a context gone at its end."""
+class Sites:
+    """Sites of the kinds, each checked, one that listens and one that dials; as a context gone at its end."""
 
     def __init__(self, listeners, diallers):
         self.internet = Internet()
         try:
             self.listeners = {name: self.site(name) for name in listeners}
-            shared = {name: site for name, site in self.listeners.items() if name == "same-lan"}
+            shared = {name: site for name, site in self.listeners.items() if site.kind.together}
             self.diallers = {name: shared.get(name) or self.site(name) for name in diallers}
-            start_relay(self.internet)
+            self.start()
         except BaseException:
             self.internet.remove()
             raise
+
+    def start(self):
+        """What else there is to be."""
 
     def site(self, name):
         site = self.internet.site(KINDS[name])
@@ -45,6 +48,13 @@ class Matrix:
 
     def __exit__(self, *_):
         self.internet.remove()
+
+
+class Matrix(Sites):
+    """With a relay in between."""
+
+    def start(self):
+        start_relay(self.internet)
 
     def run(self, listener, dialler):
         """What happens between the two, as an object to be printed."""

@@ -208,8 +208,14 @@ class Probe:
         return client.recv(1000).split(b" ", 2)[1:2] == [b"200"]
 
     def opens_ports(self):
-        """Whether the router opens a port by NAT-PMP (RFC 6886, section 3.3) that can then be reached by anybody."""
-        host, client = self.host(), self.host()
+        """Whether the router opens a port that can then be reached by anybody."""
+        host = self.host()
+        port = self.opened(host)
+        return port is not None and bool(self.arrives(self.servers[1, 1], (self.site.public[4], port), host))
+
+    def opened(self, host, number=0):
+        """The public port that the router opens for the socket of a host by NAT-PMP (RFC 6886, section 3.3), if it does."""
+        client = self.host(number=number)
         client.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
         client.connect((LAN, NAT_PMP))
         port = host.getsockname()[1]
@@ -220,8 +226,8 @@ class Probe:
         try:
             version, operation, result, _, _, public, _ = struct.unpack(">BBHIHHI", client.recv(100))
         except OSError:
-            return False
-        return (version, operation, result) == (0, 129, 0) and bool(self.arrives(self.servers[1, 1], (self.site.public[4], public), host))
+            return None
+        return public if (version, operation, result) == (0, 129, 0) else None
 
 
 def mapping_ends(site, lifetime):
