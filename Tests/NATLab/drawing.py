@@ -2,15 +2,15 @@
 from html import escape
 
 COLOURS = {"direct": ("32", "#a6e3a1"), "punched": ("36", "#94d8f0"), "relay": ("33", "#f9e2af"), None: ("31", "#f0a0a0")}
-CELL, HEAD = 11, 13
+CELL, HEAD = 13, 13
 
 
 def cell(result):
-    """What stands in a cell: the path and the milliseconds to the first byte."""
+    """What stands in a cell: the path and the milliseconds to the first byte, and where it is direct, to the direct path."""
     if result is None:
         return ""
-    took = "" if result["first_byte_ms"] is None else f" {result['first_byte_ms']:.0f}"
-    return f"{'' if result['ok'] else '!'}{result['path'] or 'none'}{took}"
+    times = [f"{result[name]:.0f}" for name in ("first_byte_ms", "direct_ms") if result[name] is not None]
+    return f"{'' if result['ok'] else '!'}{result['path'] or 'none'} {'/'.join(times)}".rstrip()
 
 
 def table(listeners, kinds, results, width, colour):

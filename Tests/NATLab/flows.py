@@ -22,13 +22,15 @@ def content(number):
 
 
 class Flow:
-    """Pieces that go to an echo at the listener and come back; each byte is compared when it does."""
+    """Pieces that go to an echo at the listener and come back, one each `tick` seconds; each byte is compared when it does."""
 
-    def __init__(self, host, address):
+    def __init__(self, host, address, tick=TICK):
         with host.inside():
             self.client = socket.socket()
         self.client.settimeout(4 * PATIENCE)
+        self.tick = tick
         self.client.connect(address)
+        self.first_byte = None
         self.sent, self.come = [], []  # when each piece was
         self.error = None
         self.ending = threading.Event()
@@ -54,13 +56,14 @@ class Flow:
             self.sent.append(time.monotonic())
             self.client.sendall(content(len(self.sent) - 1))
             # One that was held up does not hurry after.
-            due = max(due + TICK, time.monotonic())
+            due = max(due + self.tick, time.monotonic())
             self.ending.wait(due - time.monotonic())
         self.client.shutdown(socket.SHUT_WR)
 
     def read(self):
         rest = bytearray()
         while data := self.client.recv(1 << 16):
+            self.first_byte = self.first_byte or time.monotonic()
             rest += data
             while len(rest) >= PIECE:
                 assert rest[:PIECE] == content(len(self.come)), f"piece {len(self.come)} is not what was sent"
@@ -107,6 +110,13 @@ class Flow:
         if self.error:
             raise self.error
         assert len(self.come) == len(self.sent)
+
+    def abandon(self):
+        """Ends it as it is."""
+        self.ending.set()
+        with contextlib.suppress(OSError):
+            self.client.shutdown(socket.SHUT_RDWR)
+        self.client.close()
 
 
 class Pair:
@@ -167,6 +177,5 @@ class Pair:
         return self
 
     def __exit__(self, *_):
-        with contextlib.suppress(OSError):
-            self.flow.client.close()
+        self.flow.abandon()
         self.internet.remove()

@@ -1,24 +1,22 @@
 """Two of our commands, each behind a network of its own, and what becomes of them."""
 import hashlib
 import json
-import socket
 import threading
 import time
 
-from NATLab.expectations import expected
+from NATLab.expectations import DIRECT, expected
+from NATLab.flows import PIECE, Flow
 from NATLab.internet import Internet
 from NATLab.kinds import KINDS
 from NATLab.namespaces import Refused
 from NATLab.probe import check
-from NATLab.services import PATIENCE, RELAY, Service, environment, start_relay
+from NATLab.services import RELAY, Service, environment, start_relay
 
-# More than what fits into one flight of packets, so that acknowledgements have to come back.
-SIZE = 256 << 10
-
-
-def content(*names):
-    """Bytes that belong to one pair."""
-    return hashlib.shake_128(" ".join(names).encode()).digest(SIZE)
+# The pieces of a flow before and after a move, and the seconds between one and the next: 256 KiB, more than what fits into one flight of
+# packets, so that acknowledgements have to come back.
+PIECES, TICK = 64, 0.002
+# A connection that has not moved after so many seconds will not.
+LONGEST_MOVE = 15
 
 
 class Sites:
@@ -59,15 +57,15 @@ class Matrix(Sites):
     def run(self, listener, dialler):
         """What happens between the two, as an object to be printed."""
         result = {"listener": listener, "dialler": dialler, "expected": expected(KINDS[listener], KINDS[dialler]), "path": None,
-                  "remote": None, "first_byte_ms": None, "bytes": 0, "failed": [], "error": None}
+                  "remote": None, "first_byte_ms": None, "direct_ms": None, "bytes": 0, "failed": [], "error": None}
         try:
-            self.transfer(self.listeners[listener], self.diallers[dialler], content(listener, dialler), result)
-        except (Refused, OSError, ValueError) as error:
+            self.transfer(self.listeners[listener], self.diallers[dialler], result)
+        except (Refused, OSError, ValueError, AssertionError) as error:
             result["error"] = str(error)
         result["ok"] = result["error"] is None and result["path"] == result["expected"]
         return result
 
-    def transfer(self, home, away, data, result):
+    def transfer(self, home, away, result):
         tag = f"-{result['listener']}-{result['dialler']}"
         secret = self.internet.path(f"secret{tag}")
         secret.touch(0o600)
@@ -82,61 +80,71 @@ class Matrix(Sites):
                 endpoint = service.next()
             file = self.internet.path(f"endpoint{tag}")
             file.write_text(json.dumps(endpoint) + "\n")
-            self.dial(away, file, data, result)
+            self.dial(away, file, result)
         finally:
             service.stop()
 
-    def dial(self, away, file, data, result):
+    def dial(self, away, file, result):
         """Through a local port of the dialling host, as a browser would, so that stream lines tell which ways were tried."""
         host, path = away.hosts[-1], file.with_suffix(".sock")
         bridge = Service(self.internet, host, "tunnel-bridge", "connect", "--socket", path, "--listen", "127.0.0.1:0", tag=file.name)
         address, port = bridge.next()["listening"].rsplit(":", 1)
         dialler = Service(self.internet, host, "quic-dial", "--endpoint", file, "--bridge", path, tag=file.name, env=environment(away))
+        lines, start = StreamLines(dialler), time.monotonic()
         try:
-            with host.inside():
-                client = socket.socket()
-            with client:
-                answer = ask(client, (address, int(port)), data, result)
+            flow = Flow(host, (address, int(port)), TICK)
+            try:
+                self.converse(flow, lines, result["expected"])
+            except (OSError, AssertionError) as error:
+                raise Refused(f"the stream broke: {error}" if flow.come else f"no way to the peer: {dialler.said()}") from None
+            finally:
+                flow.abandon()
+                result |= {"first_byte_ms": milliseconds(start, flow.first_byte), "bytes": len(flow.come) * PIECE}
         finally:
-            lines = dialler.rest()
+            dialler.process.terminate()
+            lines.join()
+            dialler.stop()
             bridge.stop()
-        for line in lines:
-            result["path"], result["remote"] = line["path"], line["remote"]
-            result["failed"] += line["failed"]
-        result["bytes"] = len(answer)
-        if not answer:
-            raise Refused(f"no way to the peer: {dialler.said()}")
-        if answer != data:
-            raise Refused(f"what came back is not what was sent, from byte {differs(answer, data)}")
+            result["direct_ms"] = milliseconds(start, lines.direct_since())
+            for _, line in lines.all:
+                result["path"], result["remote"] = line["path"], line["remote"]
+                result["failed"] += line["failed"]
+
+    @staticmethod
+    def converse(flow, lines, goal):
+        """Data flows before, during and after a move to the path that has to be."""
+        flow.flows(PIECES)
+        if goal == DIRECT and lines.are_direct_within(LONGEST_MOVE):
+            flow.flows(PIECES)
+        flow.finish()
 
 
-def ask(client, address, data, result):
-    """What comes back for the data, to its end."""
-    client.settimeout(PATIENCE)
-    start = time.monotonic()
-    client.connect(address)
-    writer = threading.Thread(target=write, args=(client, data), daemon=True)
-    writer.start()
-    answer = bytearray()
-    try:
-        while piece := client.recv(1 << 16):
-            if not answer:
-                result["first_byte_ms"] = round((time.monotonic() - start) * 1000, 1)
-            answer += piece
-    except ConnectionResetError:
-        pass  # as a bridge does that has no way to the peer
-    writer.join()
-    return bytes(answer)
+def milliseconds(start, end):
+    return None if end is None else round((end - start) * 1000, 1)
 
 
-def differs(one, other):
-    """Where two strings of bytes cease to be the same."""
-    return next((at for at, pair in enumerate(zip(one, other)) if pair[0] != pair[1]), min(len(one), len(other)))
+class StreamLines(threading.Thread):
+    """What quic-dial prints, and when."""
 
+    def __init__(self, dialler):
+        super().__init__(daemon=True)
+        self.stream, self.all = dialler.process.stdout, []
+        self.come = threading.Condition()
+        self.start()
 
-def write(client, data):
-    try:
-        client.sendall(data)
-        client.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass  # whoever reads the answer finds out
+    def run(self):
+        for line in self.stream:
+            with self.come:
+                self.all.append((time.monotonic(), json.loads(line)))
+                self.come.notify_all()
+
+    def direct_since(self):
+        """When the path became direct that it is on now; None for a relay's."""
+        since = None
+        for at, line in self.all:
+            since = None if line["path"] != DIRECT else since or at
+        return since
+
+    def are_direct_within(self, seconds):
+        with self.come:
+            return self.come.wait_for(self.direct_since, seconds)
