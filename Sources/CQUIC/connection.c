@@ -20,9 +20,9 @@ static void make_address(struct sockaddr_in6 *address, uint64_t name) {
     memcpy(address->sin6_addr.s6_addr + 8, &name, sizeof name);
 }
 
-void keyhole_quic_make_path(struct keyhole_quic_path *path, uint64_t local_name, uint64_t remote_name) {
-    make_address(&path->local, local_name);
-    make_address(&path->remote, remote_name);
+void keyhole_quic_make_path(struct keyhole_quic_path *path, uint64_t name) {
+    make_address(&path->local, name);
+    make_address(&path->remote, name);
     path->path = (ngtcp2_path){
         .local = {.addr = (ngtcp2_sockaddr *)&path->local, .addrlen = sizeof path->local},
         .remote = {.addr = (ngtcp2_sockaddr *)&path->remote, .addrlen = sizeof path->remote},
@@ -100,7 +100,7 @@ struct keyhole_quic_connection *keyhole_quic_client(const struct keyhole_quic_co
     keyhole_quic_to_ngtcp2(&scid, &configuration->scid);
     keyhole_quic_to_ngtcp2(&dcid, &configuration->dcid);
     struct keyhole_quic_path path;
-    keyhole_quic_make_path(&path, configuration->local_name, configuration->remote_name);
+    keyhole_quic_make_path(&path, configuration->name);
     int status = ngtcp2_conn_client_new(&connection->conn, &dcid, &scid, &path.path, NGTCP2_PROTO_VER_V1, &keyhole_quic_client_callbacks,
                                         &settings, &parameters, NULL, connection);
     return finish(connection, configuration, status, false);
@@ -128,7 +128,7 @@ struct keyhole_quic_connection *keyhole_quic_server(const struct keyhole_quic_co
     int status = ngtcp2_crypto_generate_stateless_reset_token(parameters.stateless_reset_token, connection->reset_secret,
                                                               sizeof connection->reset_secret, &scid);
     struct keyhole_quic_path path;
-    keyhole_quic_make_path(&path, configuration->local_name, configuration->remote_name);
+    keyhole_quic_make_path(&path, configuration->name);
     if (status == 0)
         status = ngtcp2_conn_server_new(&connection->conn, &dcid, &scid, &path.path, configuration->version, &keyhole_quic_server_callbacks,
                                         &settings, &parameters, NULL, connection);
@@ -150,10 +150,9 @@ static void drop_session_after_handshake(struct keyhole_quic_connection *connect
     connection->session = NULL;
 }
 
-int keyhole_quic_read(struct keyhole_quic_connection *connection, uint64_t local_name, uint64_t remote_name, uint8_t ecn, const uint8_t *packet,
-                      size_t length, uint64_t now) {
+int keyhole_quic_read(struct keyhole_quic_connection *connection, uint64_t name, uint8_t ecn, const uint8_t *packet, size_t length, uint64_t now) {
     struct keyhole_quic_path path;
-    keyhole_quic_make_path(&path, local_name, remote_name);
+    keyhole_quic_make_path(&path, name);
     const ngtcp2_pkt_info info = {.ecn = ecn};
     int status = ngtcp2_conn_read_pkt(connection->conn, &path.path, &info, packet, length, now);
     if (status == NGTCP2_ERR_DRAINING) connection->close_received = !connection->reset_received;
@@ -178,10 +177,7 @@ struct keyhole_quic_written keyhole_quic_write(struct keyhole_quic_connection *c
                                                (const ngtcp2_vec *)vectors, count, now);
     written.consumed = consumed;
     written.ecn = (uint8_t)info.ecn;
-    if (written.packet > 0) {
-        written.local_name = keyhole_quic_name(&path.path.local);
-        written.remote_name = keyhole_quic_name(&path.path.remote);
-    }
+    if (written.packet > 0) written.name = keyhole_quic_name(&path.path.remote);
     return written;
 }
 
@@ -189,9 +185,9 @@ uint64_t keyhole_quic_current_name(struct keyhole_quic_connection *connection) {
     return keyhole_quic_name(&ngtcp2_conn_get_path(connection->conn)->remote);
 }
 
-int keyhole_quic_migrate(struct keyhole_quic_connection *connection, uint64_t local_name, uint64_t remote_name, bool validate_first, uint64_t now) {
+int keyhole_quic_migrate(struct keyhole_quic_connection *connection, uint64_t name, bool validate_first, uint64_t now) {
     struct keyhole_quic_path path;
-    keyhole_quic_make_path(&path, local_name, remote_name);
+    keyhole_quic_make_path(&path, name);
     return validate_first ? ngtcp2_conn_initiate_migration(connection->conn, &path.path, now)
                           : ngtcp2_conn_initiate_immediate_migration(connection->conn, &path.path, now);
 }

@@ -36,13 +36,16 @@ struct keyhole_quic_connection {
     bool key_expected, peer_known, wrong_peer, reset_received, close_received;
 };
 
-/* An ngtcp2 path made of two synthetic names. ngtcp2 only compares addresses, so they need not exist: each is an IPv6 address of
- * the discard prefix (RFC 6666) that holds the name. */
+/* An ngtcp2 path made of a synthetic name. ngtcp2 only compares addresses, so they need not exist: both are an IPv6 address of the
+ * discard prefix (RFC 6666) that holds the name.
+ *
+ * The local address changes with the remote one. A client could move nowhere else; a server would use one id of its peer on two paths,
+ * retire it with the one while it is used on the other, and end the connection when its peer replaces it (ngtcp2 1.11). */
 struct keyhole_quic_path {
     struct sockaddr_in6 local, remote;
     ngtcp2_path path;
 };
-void keyhole_quic_make_path(struct keyhole_quic_path *, uint64_t local_name, uint64_t remote_name);
+void keyhole_quic_make_path(struct keyhole_quic_path *, uint64_t name);
 uint64_t keyhole_quic_name(const ngtcp2_addr *);
 
 /* Makes the TLS session of a connection; 0 or -1. */

@@ -42,7 +42,7 @@ extension Connection {
         var ecn: UInt8 = 0
 
         func takes(_ size: Int, _ written: keyhole_quic_written) -> Bool {
-            packets == 0 || size <= segment && packets < PacketBuffer.batchPackets && name == written.remote_name && ecn == written.ecn
+            packets == 0 || size <= segment && packets < PacketBuffer.batchPackets && name == written.name && ecn == written.ecn
         }
 
         /// A packet shorter than the others ends a batch.
@@ -70,12 +70,12 @@ extension Connection {
                     guard flush(batch, buffer, sink) else {
                         // The packet just written is part of the connection's state; it must not be forgotten.
                         _ = flush(Batch(start: offset, length: written.packet, segment: written.packet, packets: 1,
-                                        name: written.remote_name, ecn: written.ecn), buffer, sink)
+                                        name: written.name, ecn: written.ecn), buffer, sink)
                         return .full
                     }
                     batch = Batch(start: offset)
                 }
-                if batch.packets == 0 { (batch.segment, batch.name, batch.ecn) = (written.packet, written.remote_name, written.ecn) }
+                if batch.packets == 0 { (batch.segment, batch.name, batch.ecn) = (written.packet, written.name, written.ecn) }
                 batch.length += written.packet
                 batch.packets += 1
             }

@@ -142,7 +142,7 @@ public final class Connection {
     public func migrate(to path: NetworkPath, validatingFirst: Bool, now: Instant) -> Bool {
         guard !isServer, isConfirmed, !isClosed else { return false }
         let name = endpoint.freshPathName()
-        guard keyhole_quic_migrate(handle, localName(for: name), name, validatingFirst, now.nanoseconds) == 0 else { return false }
+        guard keyhole_quic_migrate(handle, name, validatingFirst, now.nanoseconds) == 0 else { return false }
         names.add(path, destination: ConnectionID(bytes: []), name: name)
         if !validatingFirst {
             (silentSince, silenceDue) = (nil, .never)
@@ -152,9 +152,6 @@ public final class Connection {
         endpoint.wantsToSend(self)
         return true
     }
-
-    /// ngtcp2 demands a local address of its own for each path of a client. A server's tells nothing.
-    func localName(for name: UInt64) -> UInt64 { isServer ? Endpoint.localName : name }
 
     /// Follows ngtcp2 to the path in use.
     private func notePath() {
@@ -270,7 +267,7 @@ public final class Connection {
         // A client's server does not come from elsewhere (RFC 9000, section 9).
         guard let name = known else { return 0 }
         let bytes = packet.bindMemory(to: UInt8.self).baseAddress
-        let status = keyhole_quic_read(handle, localName(for: name), name, ecn, bytes, packet.count, now.nanoseconds)
+        let status = keyhole_quic_read(handle, name, ecn, bytes, packet.count, now.nanoseconds)
         guard status == 0 else { return status }
         if name != names.currentName { notePath() }
         if name == names.currentName { (silentSince, silenceDue, lastHeard) = (nil, .never, now) }

@@ -14,7 +14,6 @@ public protocol ConnectionAcceptor: AnyObject {
 /// After every batch of input call ``flush(to:now:)``, which delivers news and writes what can be sent, then wait until
 /// ``deadline`` or the next input.
 public final class Endpoint {
-    static let localName: UInt64 = 1
     /// Packets after which an acknowledgement goes out at once rather than with the next data or after 25 ms. The RFC's two would answer
     /// every small request with a packet of its own; a sender's first flight is ten, so this one never waits for us.
     private static let ackThreshold = 8
@@ -228,8 +227,7 @@ public final class Endpoint {
         raw.credentials = credentials.handle
         raw.handlers = Handlers.table
         raw.owner = connection.owner
-        raw.local_name = connection.localName(for: connection.names.currentName)
-        raw.remote_name = connection.names.currentName
+        raw.name = connection.names.currentName
         raw.now = now.nanoseconds
         raw.initial_rtt = UInt64(configuration.initialRoundTrip.nanoseconds)
         raw.idle_timeout = UInt64(configuration.idleTimeout.nanoseconds)

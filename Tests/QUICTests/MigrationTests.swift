@@ -144,7 +144,7 @@ import Testing
         #expect(!connection.migrate(to: pair.client.relayed, validatingFirst: false, now: pair.network.now))
     }
 
-    @Test("Switching as fast as ids allow breaks nothing", arguments: 1...4 as ClosedRange<UInt64>)
+    @Test("Switching as fast as ids allow breaks nothing", arguments: 1...12 as ClosedRange<UInt64>)
     func flapping(seed: UInt64) throws {
         var numbers = Numbers(seed)
         let connection = try pair.connect(on: pair.server.relayed)

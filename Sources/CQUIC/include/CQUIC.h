@@ -78,7 +78,7 @@ struct keyhole_quic_handlers {
     void (*stream_closed)(void *owner, void *stream, int64_t id, bool has_code, uint64_t code);
     void (*streams_allowed)(void *owner);
     /* The path was validated, or could not be. */
-    void (*path_validated)(void *owner, uint64_t remote_name, bool success);
+    void (*path_validated)(void *owner, uint64_t name, bool success);
 };
 
 struct keyhole_quic_configuration {
@@ -98,7 +98,7 @@ struct keyhole_quic_configuration {
     const uint8_t *token;
     size_t token_length;
     uint32_t version; /* 0: QUIC version 1 */
-    uint64_t local_name, remote_name; /* the path's synthetic names */
+    uint64_t name; /* of the first path, made up */
     uint64_t now, initial_rtt, idle_timeout, handshake_timeout, keep_alive;
     uint64_t stream_window, stream_window_limit, connection_window, connection_window_limit;
     uint64_t bidirectional_streams;
@@ -109,15 +109,14 @@ struct keyhole_quic_connection *keyhole_quic_client(const struct keyhole_quic_co
 struct keyhole_quic_connection *keyhole_quic_server(const struct keyhole_quic_configuration *);
 void keyhole_quic_free(struct keyhole_quic_connection *);
 
-int keyhole_quic_read(struct keyhole_quic_connection *, uint64_t local_name, uint64_t remote_name, uint8_t ecn, const uint8_t *packet,
-                      size_t length, uint64_t now);
+int keyhole_quic_read(struct keyhole_quic_connection *, uint64_t name, uint8_t ecn, const uint8_t *packet, size_t length, uint64_t now);
 int keyhole_quic_handle_expiry(struct keyhole_quic_connection *, uint64_t now);
 uint64_t keyhole_quic_expiry(const struct keyhole_quic_connection *);
 
 struct keyhole_quic_written {
     ssize_t packet;   /* bytes of a finished packet, 0 when nothing can be sent now, negative error or one of the states below */
     ssize_t consumed; /* stream bytes taken; -1 when none of the stream went in */
-    uint64_t local_name, remote_name;
+    uint64_t name;    /* of the path */
     uint8_t ecn;
 };
 /* Writes (more of) one packet. stream -1: control frames only. `more`: leave the packet open for another stream. */
@@ -137,7 +136,7 @@ extern const int keyhole_quic_handshake_late;  /* from expiry: no handshake with
 uint64_t keyhole_quic_current_name(struct keyhole_quic_connection *);
 /* Client: moves to another path, after it has been validated or at once. 0; or negative while there is no handshake yet, no spare
  * connection id, or already such a move. */
-int keyhole_quic_migrate(struct keyhole_quic_connection *, uint64_t local_name, uint64_t remote_name, bool validate_first, uint64_t now);
+int keyhole_quic_migrate(struct keyhole_quic_connection *, uint64_t name, bool validate_first, uint64_t now);
 
 /* How long nothing may be sent or received before a PING goes out. */
 void keyhole_quic_set_keep_alive(struct keyhole_quic_connection *, uint64_t timeout);
