@@ -38,7 +38,7 @@ let libraries: [[Target]] = [
     library("JSON", ["CJansson"]),
     library("Platform", ["CPlatform"]),
     library("Crypto", ["CSodium", "CNettle"]),
-    library("EventLoop", ["CUV", "Platform"]),
+    library("EventLoop", ["CUV", "CPlatform", "Platform"]),
     library("Pkarr", ["Crypto", "JSON", "Platform"]),
     library("Iroh", ["Crypto", "JSON", "Platform", "Pkarr"]),
     library("Metrics", []),

@@ -21,6 +21,9 @@ public final class Timer {
                        delay.millisecondsRoundedUp, interval?.millisecondsRoundedUp ?? 0)
     }
 
+    /// The loop does not go on for this timer alone.
+    public func letLoopEnd() { box.asHandle { uv_unref($0) } }
+
     public func stop() { if let pointer = box.pointer { uv_timer_stop(pointer) } }
 }
 

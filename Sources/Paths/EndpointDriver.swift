@@ -10,7 +10,7 @@ public final class EndpointDriver: DatagramSink {
     /// The relays that datagrams go through.
     public private(set) var relays: RelayTransports!
     /// Where the sockets may be reached.
-    public let candidates = LocalCandidates()
+    public let candidates: LocalCandidates
     let loop: EventLoop
     private var sockets: [UDPSocket] = []
     private var timer: Timer!
@@ -26,6 +26,7 @@ public final class EndpointDriver: DatagramSink {
     public init(key: SecretKey, configuration: Configuration, relayToken: String? = nil, on loop: EventLoop) {
         endpoint = Endpoint(key: key, configuration: configuration)
         self.loop = loop
+        candidates = LocalCandidates(on: loop)
         relays = RelayTransports(key: key, token: relayToken, on: loop) { [unowned self] datagram, path, ecn in
             endpoint.receive(datagram, on: path, ecn: ecn, now: .now)
         }
@@ -36,6 +37,8 @@ public final class EndpointDriver: DatagramSink {
             endpoint.handleDeadline(now: now)
         }
         beforeWaiting = BeforeWaiting(on: loop) { [unowned self] in flush() }
+        // A connection to a relay over a network that is gone would be found dead only by silence.
+        _ = candidates.observeNetwork { [unowned self] in relays.check() }
     }
 
     /// Binds one more socket; connections may use it from then on.
@@ -47,6 +50,7 @@ public final class EndpointDriver: DatagramSink {
             on: loop, bind: address, index: sockets.count,
             receiver: { [unowned self] datagram, path, ecn in endpoint.receive(datagram, on: path, ecn: ecn, now: .now) })
         sockets.append(socket)
+        candidates.add(socket: socket.localAddress)
         return sockets.count - 1
     }
 

@@ -4,19 +4,64 @@ import Platform
 
 /// The addresses at which our sockets may be reached, as far as they are known now.
 public final class LocalCandidates {
-    /// All of them, the surest first; what may be told to whom is the caller's affair.
+    /// All of them, the surest first, for a peer that has proved who it is.
     public private(set) var all: [Candidate] = []
-    private var observers: [Int: () -> Void] = [:]
-    private var lastObserver = 0
+    /// Those that everybody may be told: configured and mapped ones, and an interface's own that mean something everywhere.
+    public private(set) var published: [SocketAddress] = []
+    /// Of the network around us when it was last looked at.
+    public var network: NetworkState { sources.network }
 
-    init() {}
+    private var sources = CandidateSources() { didSet { if sources != oldValue { update() } } }
+    private var observers = Observers<Void>(), networkObservers = Observers<Void>()
+    private var watcher: NetworkWatcher!
 
-    /// Has a handler called after each change until ``stopObserving(_:)``.
-    public func observe(_ handler: @escaping () -> Void) -> Int {
-        lastObserver += 1
-        observers[lastObserver] = handler
-        return lastObserver
+    init(on loop: EventLoop) {
+        sources.network = .current
+        watcher = NetworkWatcher(on: loop) { [unowned self] in look() }
     }
 
-    public func stopObserving(_ observer: Int) { observers[observer] = nil }
+    /// Addresses that the user says lead to us.
+    public var configured: [SocketAddress] {
+        get { sources.configured }
+        set { sources.configured = newValue }
+    }
+
+    /// Addresses from which a router sends on to us.
+    public var mapped: [SocketAddress] {
+        get { sources.mapped }
+        set { sources.mapped = newValue }
+    }
+
+    /// Whether addresses that mean something only within this network are published.
+    public var publishesLAN: Bool {
+        get { sources.publishesLAN }
+        set { sources.publishesLAN = newValue }
+    }
+
+    /// Has a handler called after each change of ``all`` or ``published`` until ``stopObserving(_:)``.
+    public func observe(_ handler: @escaping () -> Void) -> Int { observers.add(handler) }
+
+    public func stopObserving(_ observer: Int) { observers.remove(observer) }
+
+    /// Has a handler called after addresses or default routes of this machine have changed, also when no candidate has: what was open on
+    /// the way before may be shut on the way now.
+    public func observeNetwork(_ handler: @escaping () -> Void) -> Int { networkObservers.add(handler) }
+
+    public func stopObservingNetwork(_ observer: Int) { networkObservers.remove(observer) }
+
+    func add(socket: SocketAddress) { sources.sockets.append(socket) }
+
+    private func look() {
+        let current = NetworkState.current
+        guard current != network else { return }
+        sources.network = current
+        networkObservers.tell(())
+    }
+
+    private func update() {
+        let (all, published) = (sources.all, sources.published)
+        guard all != self.all || published != self.published else { return }
+        (self.all, self.published) = (all, published)
+        observers.tell(())
+    }
 }

@@ -37,8 +37,7 @@ public final class RelayTransports {
     private let receiver: (UnsafeRawBufferPointer, NetworkPath, UInt8) -> Void
     /// By the numbers that ``NetworkPath/transport`` has; a connection may refer to one long after it was left, so none is removed.
     private var relays: [Relay] = []
-    private var observers: [Int: (RelayURL, Event) -> Void] = [:]
-    private var lastObserver = 0
+    private var observers = Observers<(RelayURL, Event)>()
     private var timer: Timer?
     /// What asks the relays over HTTP, and connects to them.
     public private(set) lazy var http = HTTPClient(on: loop)
@@ -81,13 +80,9 @@ public final class RelayTransports {
     }
 
     /// Has a handler called for each event until ``stopObserving(_:)``.
-    public func observe(_ handler: @escaping (RelayURL, Event) -> Void) -> Int {
-        lastObserver += 1
-        observers[lastObserver] = handler
-        return lastObserver
-    }
+    public func observe(_ handler: @escaping (RelayURL, Event) -> Void) -> Int { observers.add { handler($0.0, $0.1) } }
 
-    public func stopObserving(_ observer: Int) { observers[observer] = nil }
+    public func stopObserving(_ observer: Int) { observers.remove(observer) }
 
     func send(_ bytes: UnsafeRawBufferPointer, segmentSize: Int, on path: NetworkPath, ecn: UInt8) {
         guard case .relayed(let id) = path.remote else { return }
@@ -128,7 +123,7 @@ public final class RelayTransports {
         return link
     }
 
-    private func tell(_ url: RelayURL, _ event: Event) { for handler in observers.values { handler(url, event) } }
+    private func tell(_ url: RelayURL, _ event: Event) { observers.tell((url, event)) }
 
     private func leaveIdle() {
         let now = Instant.now

@@ -1,3 +1,4 @@
+import Crypto
 import EventLoop
 import Iroh
 import Paths
@@ -8,26 +9,34 @@ final class Announcer {
     /// How long the first line waits for a relay. A nearby one is connected within a tenth of it; addresses alone are of use too.
     private static let patience: Duration = .seconds(3)
 
+    /// Addresses that change are announced when they have not for this long: a router's are mapped one after the other, and an uplink that
+    /// comes and goes would have whoever publishes them do so each time.
+    private static let settlingTime: Duration = .seconds(1)
+
     /// Why the command has to end; ``Service/finish(_:)`` has been called then.
     private(set) var failure: (any Error)?
 
     private var endpoint: EndpointAddress
-    private let transports: RelayTransports
+    private let driver: EndpointDriver
     private let service: Service
     private let log: Log
     private var relays: [RelayURL]
     private var home: HomeRelay?
     private var waiting: Timer?
+    private var settling: Timer!
+    private var observer: Int!
+    private var isAnnounced = false
     private var isReloaded = false
     private var isSuperseded = false
 
-    /// - Parameter endpoint: With the addresses to announce, and no relay.
-    init(_ endpoint: EndpointAddress, relays: [RelayURL], over transports: RelayTransports, service: Service, log: Log) {
-        self.endpoint = endpoint
+    init(_ key: PublicKey, relays: [RelayURL], over driver: EndpointDriver, service: Service, log: Log) {
+        endpoint = EndpointAddress(id: key, addresses: driver.candidates.published)
         self.relays = relays
-        self.transports = transports
+        self.driver = driver
         self.service = service
         self.log = log
+        settling = Timer(on: service.loop) { [unowned self] in takeAddresses() }
+        observer = driver.candidates.observe { [unowned self] in settling.start(after: Self.settlingTime) }
     }
 
     /// Prints the first line, now or when a relay is connected.
@@ -48,7 +57,7 @@ final class Announcer {
     }
 
     private func look(for relays: [RelayURL]) {
-        home = HomeRelay(relays, over: transports, on: service.loop) { [unowned self] in take($0) }
+        home = HomeRelay(relays, over: driver.relays, on: service.loop) { [unowned self] in take($0) }
         // A reloaded list has its first line behind it.
         guard !isReloaded else { return }
         waiting = Timer(on: service.loop) { [unowned self] in
@@ -58,6 +67,15 @@ final class Announcer {
             announce()
         }
         waiting?.start(after: Self.patience)
+    }
+
+    private func takeAddresses() {
+        let addresses = driver.candidates.published
+        // The first line, when its time has come, has those that are known then.
+        guard failure == nil, isAnnounced, addresses != endpoint.addresses else { return }
+        let list = addresses.map(\.description).joined(separator: ", ")
+        log.notice(addresses.isEmpty ? "no address is left to announce" : "the addresses to announce are now \(list)")
+        announce()
     }
 
     private func take(_ event: HomeRelay.Event) {
@@ -104,18 +122,23 @@ final class Announcer {
     }
 
     private func warnOfNothing() {
-        guard endpoint.addresses.isEmpty else { return }
+        guard driver.candidates.published.isEmpty else { return }
         log.warning("no address to announce", hint: "give --address for a forwarded port, --lan for the local network, or a --relay")
     }
 
     private func announce() { do { try printLine() } catch { end(error) } }
 
-    private func printLine() throws { try StandardOutput.write(.object(endpoint.json)) }
+    private func printLine() throws {
+        isAnnounced = true
+        endpoint.addresses = driver.candidates.published
+        try StandardOutput.write(.object(endpoint.json))
+    }
 
     private func end(_ error: any Error) {
         failure = error
         home?.close()
         waiting = nil
+        settling.stop()
         service.finish(.done)
     }
 }

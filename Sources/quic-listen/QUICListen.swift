@@ -94,9 +94,9 @@ struct QUICListen: ToolkitCommand {
             server.close()
             driver.close()
         }
-        let announcer = Announcer(
-            EndpointAddress(id: key.publicKey, addresses: announcedAddresses(of: driver)), relays: relayList, over: driver.relays,
-            service: service, log: log)
+        driver.candidates.configured = address
+        driver.candidates.publishesLAN = lan
+        let announcer = Announcer(key.publicKey, relays: relayList, over: driver, service: service, log: log)
         try announcer.start()
         let reload = relays.relayList == nil ? nil : SignalWatcher(on: loop, SIGHUP) {
             announcer.setRelays { () throws(CommandError) in try relays.list() }
@@ -110,14 +110,5 @@ struct QUICListen: ToolkitCommand {
             }
             return status
         }
-    }
-
-    /// What was asked for and what the sockets are bound to; for wildcards, the interfaces' addresses that are of use to others.
-    private func announcedAddresses(of driver: EndpointDriver) -> [SocketAddress] {
-        let interfaces = IPAddress.ofInterfaces().filter { $0.scope == .global || lan && $0.scope == .network }
-        let found = driver.localAddresses.flatMap { local in
-            local.ip.isUnspecified ? interfaces.filter { $0.isV6 == local.ip.isV6 }.map { SocketAddress(ip: $0, port: local.port) } : [local]
-        }
-        return address + found.filter { !address.contains($0) }
     }
 }

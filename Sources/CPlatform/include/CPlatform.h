@@ -45,6 +45,12 @@ int keyhole_pipe(int ends[2]);
 /* The width of a terminal in characters (TIOCGWINSZ); 0 when it does not say, -1 with errno when there is none. */
 int keyhole_terminal_columns(int descriptor);
 
+/* A netlink socket on which the kernel tells of changed links, addresses and routes; -1 with errno. */
+int keyhole_network_changes(void);
+
+/* Receives all that waits on a non-blocking socket, also errors, and forgets it. */
+void keyhole_discard_input(int socket);
+
 /* open(), which is variadic. */
 int keyhole_open(const char *path, int flags, uint32_t mode);
 
