@@ -1,0 +1,68 @@
+"""Where an endpoint says that it can be reached, as its network changes."""
+import hashlib
+import os
+
+import pytest
+
+from NATLab.internet import Internet
+from NATLab.kinds import KINDS
+from NATLab.services import Service, environment
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may make network namespaces")
+
+
+@pytest.fixture(scope="module")
+def internet():
+    with Internet() as internet:
+        yield internet
+
+
+@pytest.fixture
+def listener(internet, request):
+    """listener(site, option…) -> quic-listen at the site's first host"""
+    started = []
+
+    def listener(site, *options):
+        secret = internet.path(f"secret-{request.node.name}-{len(started)}")
+        secret.touch(0o600)
+        secret.write_text(hashlib.sha256(request.node.name.encode()).hexdigest() + "\n")
+        started.append(Service(internet, site.hosts[0], "quic-listen", "--key", secret, "--bind", "0.0.0.0:4433", "--bind", "[::]:4433",
+                               *options, "--", "cat", tag=request.node.name, env=environment(site)))
+        return started[-1]
+
+    yield listener
+    for one in started:
+        one.stop()
+
+
+def interface(host, name, address):
+    """A device that is up and connected to something, with an address."""
+    other = f"p{name}"[:15]
+    host.ip(f"link add {name} type veth peer name {other}", f"link set {other} up", f"link set {name} up", f"addr add {address} dev {name}")
+
+
+def test_addresses_that_come_and_go_are_announced_and_no_more_often_than_they_do(internet, listener):
+    site = internet.site(KINDS["none"])
+    host = site.hosts[0]
+    listens = listener(site)
+    own = [f"{site.public[4]}:4433", f"[{site.public[6]}]:4433"]
+    assert listens.next()["addresses"] == own
+    # Each address and its route is a change of its own to the kernel.
+    host.ip(*(f"addr add 198.51.100.{number}/32 dev eth0" for number in (251, 252)))
+    assert listens.next()["addresses"] == [own[0], "198.51.100.251:4433", "198.51.100.252:4433", own[1]]
+    host.ip("link set eth0 down")
+    assert listens.next()["addresses"] == []
+    host.ip("link set eth0 up")
+    # Its IPv6 addresses the kernel has forgotten.
+    assert listens.next()["addresses"] == [own[0], "198.51.100.251:4433", "198.51.100.252:4433"]
+    assert listens.rest() == []
+
+
+def test_of_a_home_s_addresses_only_those_that_others_can_use_are_announced(internet, listener):
+    site = internet.site(KINDS["home"])
+    host = site.hosts[0]
+    interface(host, "docker0", "172.17.0.1/16")
+    interface(host, "br-0123456789ab", "172.18.0.1/16")
+    interface(host, "wg0", "10.9.0.1/24")
+    assert listener(site, "--lan").next()["addresses"] == ["192.168.1.2:4433", "10.9.0.1:4433"]
+    assert listener(site, "--bind", "0.0.0.0:4434").next()["addresses"] == []
