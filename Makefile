@@ -4,7 +4,7 @@
 #   make test-deps test     install what the tests need, run them all, quick ones first
 #   make install            into DESTDIR and prefix (/usr/local)
 #   make bench              the figures, each against what it has to reach
-#   make natlab-full     which path is taken between any two of the networks people are behind (as root; make natlab tries some)
+#   make natlab-full        which path is taken between any two of the networks people are behind (as root; make natlab tries some)
 #   make soak               a million requests of all kinds at pkarr-serve, whose memory has to stay where it is
 #   make fuzz               every parser on a bounded number of inputs
 #   make completions        write the shells' completions anew after an option has changed
@@ -85,8 +85,9 @@ natlab: build $(venv)/installed
 	$(pytest) Tests/NATLab --ignore Tests/NATLab/test_staying_alive.py
 	$(pytest) Tests/NATLab/test_staying_alive.py --numprocesses 8 --maxschedchunk 1
 
-natlab-full: build
-	KEYHOLE_BIN=$(built) Tests/NATLab/matrix
+# Some minutes, and the README's picture.
+natlab-full: build $(venv)/installed
+	KEYHOLE_BIN=$(built) Tests/NATLab/matrix --iroh --svg Tests/NATLab/matrix.svg
 
 # Some minutes; the commands' tests have a short one.
 soak: build $(venv)/installed

@@ -4,11 +4,11 @@ Without punching, a listener is dialled directly where anybody may send to it un
 nothing is translated, or one that the user has configured. With it, both send to whatever the other has heard of its own address from a
 STUN server, a router that has opened a port, or its user, and go on from there:
 
-| to | get through | because |
+| to an end | gets through | because |
 |---|---|---|
-| an open end: no filter, endpoint-independent filtering, or a port that was opened or forwarded | everybody | its address is known, and nobody has to be expected there |
-| an end that maps endpoint-independently, or does not translate | those who do so too | it has sent to where they come from |
-| an end whose mapping depends on the destination | nobody | its address is another one than anybody knows |
+| that is open: filters endpoint-independently or not at all, or has had a port opened | everybody | its address is known, and nobody has to be expected |
+| that maps endpoint-independently, or does not translate | who does so too | it has sent to where the other comes from |
+| whose mapping depends on the destination | nobody | its address is another than anybody knows |
 
 Whoever gets through one way has both, since an answer passes every filter. What crosses neither way takes the relay, as do pairs of which
 one passes no UDP, and those without a family of addresses in common. test_punchability shows by experiment that the table is right.

@@ -18,8 +18,8 @@ class Kind:
     """A kind of network: its routers from the Internet inwards, and what a probe has to find there.
 
     `options` are what a user there gives quic-listen, with {public} for the site's address; `environment` what is set for every program;
-    `is_routed` says that the only router has no public address of its own, because it translates nothing; `together` that two of the kind are
-    hosts of one network.
+    `is_routed` says that the only router has no public address of its own, because it translates nothing; `together` that two of the kind
+    are hosts of one network.
     """
 
     name: str

@@ -21,6 +21,7 @@ from NATLab.services import command, environment, start_dht
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may make network namespaces")
 MATRIX = [sys.executable, str(Path(__file__).parent / "matrix")]
+SVG = "{http://www.w3.org/2000/svg}"
 # Who listens and who dials: each way to be reachable, each way not to be, and each obstacle on the dialling side.
 PAIRS = [
     ("none", "home"), ("none", "ipv6-only"), ("none", "udp-blocked"), ("none", "proxy"), ("none", "nptv6"), ("forwarded", "symmetric"),
@@ -85,8 +86,18 @@ def test_into_a_pipe_the_matrix_is_lines_and_its_picture_is_whole(tmp_path):
     results = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(one["listener"], one["dialler"], one["path"], one["ok"]) for one in results] == [
         ("none", "none", "direct", True), ("none", "home", "direct", True)]
-    cells = ElementTree.parse(picture).findall(".//{http://www.w3.org/2000/svg}g")
+    cells = ElementTree.parse(picture).findall(f".//{SVG}g")
     assert len(cells) == 2
+
+
+@needs_root
+def test_two_iroh_endpoints_are_put_between_the_same_networks():
+    done = subprocess.run([*MATRIX, "--iroh", "--listen", "home", "home", "symmetric", "proxy"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    results = {one["dialler"]: one["iroh"] for one in map(json.loads, done.stdout.splitlines())}
+    assert {name: one["path"] for name, one in results.items()} == {"home": "direct", "symmetric": "relay", "proxy": None}
+    assert results["home"]["direct_ms"] and results["home"]["bytes"] >= 256 << 10
+    assert results["symmetric"]["error"] is None and "proxy" in results["proxy"]["error"]
 
 
 @needs_root
@@ -99,17 +110,32 @@ def test_a_matrix_that_is_told_to_end_leaves_nothing_behind():
     assert not list(MOUNTED.glob(f"{PREFIX}{process.pid}-*"))
 
 
+def found(listener, dialler, path, expected="relay", iroh=None):
+    return {"listener": listener, "dialler": dialler, "expected": expected, "path": path, "first_byte_ms": 12.3,
+            "direct_ms": 8.1 if path == "direct" else None, "ok": path == expected, "failed": [], "error": None,
+            **({"iroh": found(listener, dialler, iroh)} if iroh else {})}
+
+
 def test_the_table_fits_the_terminal_and_marks_what_is_not_as_expected():
     kinds = ["home", "proxy"]
-    results = [{"listener": one, "dialler": other, "expected": "relay", "path": path, "first_byte_ms": 12.3,
-                "direct_ms": 8.1 if path == "direct" else None, "ok": path == "relay", "failed": [], "error": None} for one, other, path in
-               (("home", "home", "relay"), ("home", "proxy", "direct"), ("proxy", "home", "relay"), ("proxy", "proxy", "relay"))]
+    results = [found("home", "home", "relay"), found("home", "proxy", "direct"), found("proxy", "home", "relay"),
+               found("proxy", "proxy", "relay")]
     assert drawing.table(kinds, kinds, results, 80, False) == [
         "listens/dials          home         proxy", "home               relay 12  !direct 12/8", "proxy              relay 12      relay 12", ""]
     narrow = drawing.table(kinds, kinds, results, 30, True)
     assert len(narrow) == 8
     assert max(len(re.sub("\x1b\\[[0-9]+m", "", line)) for line in narrow) <= 30
     assert drawing.story(results[1]) == "home dialled from proxy: expected relay, got direct"
+
+
+def test_what_iroh_reaches_stands_below_what_we_reach():
+    results = [found("home", "home", "relay", iroh="direct"), found("home", "none", "direct", "direct", iroh="relay")]
+    assert drawing.table(["home"], ["home", "none"], results, 80, False) == [
+        "listens/dials          home          none", "home               relay 12   direct 12/8", "  iroh          direct 12/8      relay 12", ""]
+    assert drawing.summary(results) == [
+        "keyhole: 2 of 2 connected, 1 directly, the median after 8 ms", "iroh: 2 of 2 connected, 1 directly, the median after 8 ms"]
+    texts = [text.text for text in ElementTree.fromstring(drawing.svg(["home"], ["home", "none"], results)).iter(f"{SVG}text")]
+    assert [text for text in texts if text[:1].isdigit() or text[-1:].isdigit()] == ["12", "iroh 12/8", "12/8", "iroh 12"]
 
 
 def test_every_kind_is_described():
