@@ -16,10 +16,10 @@ RELAY = "https://relay.example/"
 
 
 def command(name):
-    """Where the built command is."""
+    """Where the built command, or the example, is."""
     built = [ROOT / ".build" / kind for kind in ("release", "debug")]
     folders = [Path(os.environ["KEYHOLE_BIN"])] if "KEYHOLE_BIN" in os.environ else built
-    for folder in folders:
+    for folder in (*folders, ROOT / "examples"):
         if (folder / name).exists():
             return str((folder / name).resolve())
     if found := shutil.which(name):
@@ -81,16 +81,24 @@ def start_relay(internet):
     return relay
 
 
-def start_dht(internet):
-    """A node of the Mainline DHT at dht.example:6881, for both families."""
-    options = [part for one in every(6881) for part in ("--dht-bind", one)]
-    node = Service(internet, internet.core, "pkarr-serve", *options, "--http", every(6880)[0])
-    node.next()
-    return node
+def start_dht(internet, more=0):
+    """A node of the Mainline DHT at dht.example:6881, for both families, and others at addresses of their own that know of it."""
+    def node(addresses, *arguments):
+        options = [part for one in addresses for part in ("--dht-bind", f"{one}:6881")]
+        started = Service(internet, internet.core, "pkarr-serve", *options, "--http", f"{addresses[0]}:6880", *arguments, tag=addresses[0])
+        started.next()
+
+    first, six = SERVICES.values()
+    node((first, f"[{six}]"))
+    for number in range(20, 20 + more):
+        four, six = f"203.0.113.{number}", f"2001:db8::{number}"
+        internet.core.ip(f"addr add {four}/32 dev lo", f"addr add {six}/128 dev lo nodad")
+        node((four, f"[{six}]"), "--bootstrap", f"{first}:6881", "--bootstrap", f"[{SERVICES[6]}]:6881")
 
 
 def environment(site):
-    """What programs at a site have in their environment: the relay's authority, the DHT, and what the site's users have to set."""
+    """What programs at a site have in their environment: our commands, the relay's authority, the DHT, and what the site's users have to
+    set."""
     internet = site.internet
     return {**site.environment(), "SSL_CERT_FILE": str(internet.path("relay.pem")), "PKARR_BOOTSTRAP": "dht.example:6881",
-            "NO_COLOR": "1"}
+            "NO_COLOR": "1", "PATH": f"{Path(command('quic-dial')).parent}:{os.environ['PATH']}"}
