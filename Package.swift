@@ -59,7 +59,7 @@ let libraries: [[Target]] = [
     library("DNSServer", ["Pkarr", "RateLimits", "EventLoop", "Crypto", "Platform"]),
     library("PkarrRelay", ["Metrics", "Discovery", "Mainline", "Pkarr", "HTTPServer", "RateLimits", "EventLoop", "Crypto", "Platform"], testedWith: ["HTTPClient"]),
     library("QUIC", ["CQUIC", "Iroh", "Crypto", "Platform"]),
-    library("HolePunching", ["Crypto", "Platform"]),
+    library("HolePunching", ["QUIC", "RateLimits", "Crypto", "Platform"]),
     library("Paths", ["CPlatform", "HolePunching", "QUIC", "IrohRelayClient", "HTTPClient", "Iroh", "EventLoop", "Crypto", "Platform"], testedWith: ["IrohRelay"]),
     library("Tunnel", ["Paths", "QUIC", "Iroh", "EventLoop", "JSON", "Crypto", "Platform"]),
     library("Toolkit", ["JSON", "Platform", "RateLimits", "Crypto", "EventLoop", .product(name: "ArgumentParser", package: "swift-argument-parser")]),

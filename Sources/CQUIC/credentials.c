@@ -89,3 +89,7 @@ size_t keyhole_quic_alpn(const struct keyhole_quic_connection *connection, const
     *name = chosen.data;
     return chosen.size;
 }
+
+bool keyhole_quic_export(const struct keyhole_quic_connection *connection, const char *label, size_t label_length, uint8_t *dest, size_t length) {
+    return connection->session && gnutls_prf_rfc5705(connection->session, label_length, label, 0, NULL, length, (char *)dest) == 0;
+}

@@ -1,6 +1,7 @@
 import Crypto
 import EventLoop
 import Glibc
+import HolePunching
 import Platform
 import QUIC
 
@@ -11,6 +12,8 @@ public final class EndpointDriver: DatagramSink {
     public private(set) var relays: RelayTransports!
     /// Where the sockets may be reached.
     public let candidates: LocalCandidates
+    /// What finds direct paths for its connections.
+    public private(set) var puncher: HolePuncher!
     let loop: EventLoop
     private var sockets: [UDPSocket] = []
     private var timer: Timer!
@@ -24,12 +27,13 @@ public final class EndpointDriver: DatagramSink {
 
     /// - Parameter relayToken: What is shown to relays that admit whoever has it.
     public init(key: SecretKey, configuration: Configuration, relayToken: String? = nil, on loop: EventLoop) {
+        var configuration = configuration
+        configuration.exporter = HolePuncher.exporter
         endpoint = Endpoint(key: key, configuration: configuration)
         self.loop = loop
         candidates = LocalCandidates(on: loop)
-        relays = RelayTransports(key: key, token: relayToken, on: loop) { [unowned self] datagram, path, ecn in
-            endpoint.receive(datagram, on: path, ecn: ecn, now: .now)
-        }
+        relays = RelayTransports(key: key, token: relayToken, on: loop) { [unowned self] in receive($0, on: $1, ecn: $2) }
+        puncher = HolePuncher(self)
         timer = Timer(on: loop) { [unowned self] in
             let now = Instant.now
             noteSleep(now: now)
@@ -48,7 +52,7 @@ public final class EndpointDriver: DatagramSink {
     public func bind(_ address: SocketAddress) throws(SystemError) -> Int {
         let socket = try UDPSocket(
             on: loop, bind: address, index: sockets.count,
-            receiver: { [unowned self] datagram, path, ecn in endpoint.receive(datagram, on: path, ecn: ecn, now: .now) })
+            receiver: { [unowned self] in receive($0, on: $1, ecn: $2) })
         sockets.append(socket)
         candidates.add(socket: socket.localAddress)
         return sockets.count - 1
@@ -63,6 +67,11 @@ public final class EndpointDriver: DatagramSink {
         }
         let port = localAddresses.last?.port ?? 0
         if (try? bind(SocketAddress(ip: IPAddress("::")!, port: port))) == nil { _ = try? bind(SocketAddress("[::]:0")!) }
+    }
+
+    private func receive(_ datagram: UnsafeRawBufferPointer, on path: NetworkPath, ecn: UInt8) {
+        if let tag = ControlDatagram.sessionTag(of: datagram) { return puncher.receive(datagram, of: tag, on: path) }
+        endpoint.receive(datagram, on: path, ecn: ecn, now: .now)
     }
 
     /// The addresses of the sockets, in the order they were bound.

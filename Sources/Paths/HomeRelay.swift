@@ -76,9 +76,9 @@ public final class HomeRelay {
             switch event {
             case .probe(let probe): ask(probe)
             case .connect(let url):
-                transports.pin(url)
+                transports.pin(url, for: self)
                 choice.linkChanged(url, transports.link(to: url).state.link, now: .now)
-            case .release(let url): transports.unpin(url)
+            case .release(let url): transports.unpin(url, for: self)
             case .moved(let former, let url): handler(.moved(from: former, to: url, latency: url.flatMap { choice.latency(of: $0) }))
             case .lost(let url, let reason): handler(.lost(url, reason: reason))
             case .found(let url): handler(.found(url))

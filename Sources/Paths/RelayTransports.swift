@@ -26,7 +26,8 @@ public final class RelayTransports {
     private final class Relay {
         let url: RelayURL
         var link: RelayLink?
-        var isPinned = false
+        /// Those who want the connection kept.
+        var holders: Set<ObjectIdentifier> = []
 
         init(_ url: RelayURL) { self.url = url }
     }
@@ -56,14 +57,14 @@ public final class RelayTransports {
     @discardableResult
     public func link(to url: RelayURL) -> RelayLink { link(number(of: url)) }
 
-    /// Keeps the connection to a relay, and makes it if there is none.
-    public func pin(_ url: RelayURL) {
-        relays[number(of: url)].isPinned = true
+    /// Keeps the connection to a relay until the holder unpins it, and makes it if there is none.
+    func pin(_ url: RelayURL, for holder: AnyObject) {
+        relays[number(of: url)].holders.insert(ObjectIdentifier(holder))
         link(to: url)
     }
 
-    /// Leaves a relay as soon as nobody uses it.
-    public func unpin(_ url: RelayURL) { relays[number(of: url)].isPinned = false }
+    /// Leaves a relay as soon as nobody uses or holds it.
+    func unpin(_ url: RelayURL, for holder: AnyObject) { relays[number(of: url)].holders.remove(ObjectIdentifier(holder)) }
 
     /// The path through a relay to an endpoint there. The connection to the relay is made if there is none.
     func path(through url: RelayURL, to endpoint: EndpointID) -> NetworkPath {
@@ -127,7 +128,7 @@ public final class RelayTransports {
 
     private func leaveIdle() {
         let now = Instant.now
-        for relay in relays where !relay.isPinned {
+        for relay in relays where relay.holders.isEmpty {
             guard let link = relay.link, now - link.lastSent > Self.idleTime else { continue }
             link.close()
             relay.link = nil

@@ -29,6 +29,9 @@ public struct Configuration: Sendable {
     public var retryThreshold = 64
     /// Connections that may be in their handshake at all; beyond, Initials are dropped.
     public var handshakeLimit = 4096
+    /// What each connection derives from its keys for another protocol between the two ends: how many bytes, and the label they are for
+    /// (RFC 5705). Nil derives nothing.
+    public var exporter: (label: String, length: Int)?
     /// Connections at once.
     public var connectionLimit = 16384
 

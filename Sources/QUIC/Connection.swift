@@ -96,6 +96,8 @@ public final class Connection {
     public private(set) var peer: PublicKey?
     /// The application protocol agreed on; empty before the handshake.
     public private(set) var alpn = ""
+    /// Secret bytes that the peer has too, as ``Configuration/exporter`` wants them; empty before the handshake.
+    public private(set) var exported: [UInt8] = []
     /// Where packets go now.
     public var path: NetworkPath { names.currentPath }
     public var isClosed: Bool { closeReason != nil }
@@ -246,7 +248,14 @@ public final class Connection {
         var name: UnsafePointer<UInt8>?
         let length = keyhole_quic_alpn(handle, &name)
         alpn = String(decoding: UnsafeBufferPointer(start: name, count: length), as: UTF8.self)
+        exportKeys()
         pendingEstablished = true
+    }
+
+    private func exportKeys() {
+        guard let (label, length) = endpoint.configuration.exporter else { return }
+        var bytes = [UInt8](repeating: 0, count: length)
+        if keyhole_quic_export(handle, label, label.utf8.count, &bytes, length) { exported = bytes }
     }
 
     func handshakeConfirmed() { isConfirmed = true }

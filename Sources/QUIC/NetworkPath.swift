@@ -36,7 +36,7 @@ public struct NetworkPath: Hashable, Sendable {
     public var address: SocketAddress? { if case .address(let address) = remote { address } else { nil } }
 
     /// Whether both lead to the same place, by whichever of our own addresses.
-    func leads(whereLeads other: NetworkPath) -> Bool { transport == other.transport && remote == other.remote }
+    public func leads(whereLeads other: NetworkPath) -> Bool { transport == other.transport && remote == other.remote }
 
     /// What a Retry token is bound to (RFC 9000, section 8.1.4): nobody else can show the token.
     func withProvedBytes<Result>(_ body: (UnsafeRawPointer, Int) -> Result) -> Result {

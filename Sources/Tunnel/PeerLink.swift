@@ -115,6 +115,8 @@ public final class PeerLink: ConnectionHandler {
         onEvent(.moved(connection))
     }
 
+    public func connection(_ connection: Connection, validated path: NetworkPath, success: Bool) { keeper?.validated(path, success: success) }
+
     public func connectionIsSilent(_ connection: Connection) { keeper?.connectionIsSilent() }
 
     public func connectionClosed(_ connection: Connection, reason: CloseReason) {

@@ -6,8 +6,12 @@ import QUIC
 
 /// Gives each stream that a peer opens its local end.
 public protocol StreamBackend: AnyObject {
-    /// Finds a local end for the stream and pumps, or refuses it. `description` says who asks.
-    func serve(_ stream: Stream, of connection: Connection, _ log: @escaping (String) -> Void)
+    /// Finds a local end for the stream and pumps, or refuses it.
+    ///
+    /// - Parameters:
+    ///   - onServed: Called when there is a local end: the peer may have what it asks for.
+    ///   - log: Takes what is worth noting.
+    func serve(_ stream: Stream, of connection: Connection, onServed: @escaping () -> Void, log: @escaping (String) -> Void)
 }
 
 /// The listening side: takes connections and hands their streams to a backend.
@@ -15,7 +19,7 @@ public final class StreamServer: ConnectionAcceptor, ConnectionHandler {
     private let backend: any StreamBackend
     private let driver: EndpointDriver
     private let log: (String) -> Void
-    private var connections: [ObjectIdentifier: Connection] = [:]
+    private var connections: [ObjectIdentifier: (connection: Connection, punching: Punching?)] = [:]
 
     /// - Parameter log: Takes one line for each thing worth noting.
     public init(_ backend: any StreamBackend, over driver: EndpointDriver, log: @escaping (String) -> Void) {
@@ -25,14 +29,16 @@ public final class StreamServer: ConnectionAcceptor, ConnectionHandler {
     }
 
     public func accepted(_ connection: Connection) {
-        connections[ObjectIdentifier(connection)] = connection
+        connections[ObjectIdentifier(connection)] = (connection, driver.puncher.attach(connection))
         connection.handler = self
     }
 
     public func connectionEstablished(_ connection: Connection) { log("\(label(connection)) connected, ALPN \(connection.alpn)") }
 
     public func connection(_ connection: Connection, opened stream: Stream) {
-        backend.serve(stream, of: connection) { [self] in log("\(label(connection)) stream \(stream.id): \($0)") }
+        // Whoever may be let in learns where we are, nobody else.
+        let punching = connections[ObjectIdentifier(connection)]?.punching
+        backend.serve(stream, of: connection, onServed: { punching?.admit() }) { [self] in log("\(label(connection)) stream \(stream.id): \($0)") }
     }
 
     public func connectionAllowsStreams(_ connection: Connection) {}
@@ -43,7 +49,7 @@ public final class StreamServer: ConnectionAcceptor, ConnectionHandler {
     public func connectionIsSilent(_ connection: Connection) { driver.relays.check() }
 
     public func connectionClosed(_ connection: Connection, reason: CloseReason) {
-        connections[ObjectIdentifier(connection)] = nil
+        connections.removeValue(forKey: ObjectIdentifier(connection))?.punching?.stop()
         log("\(label(connection)) ended: \(reason)")
     }
 
@@ -54,7 +60,7 @@ public final class StreamServer: ConnectionAcceptor, ConnectionHandler {
 
     /// Ends all connections in order.
     public func close() {
-        for connection in connections.values { connection.close(code: 0, reason: "shutting down", now: .now) }
+        for (connection, _) in connections.values { connection.close(code: 0, reason: "shutting down", now: .now) }
     }
 }
 
@@ -70,12 +76,13 @@ public final class BridgeBackend: StreamBackend {
         self.loop = loop
     }
 
-    public func serve(_ stream: Stream, of connection: Connection, _ log: @escaping (String) -> Void) {
+    public func serve(_ stream: Stream, of connection: Connection, onServed: @escaping () -> Void, log: @escaping (String) -> Void) {
         let request = HandoverRequest(peer: connection.peer, alpn: connection.alpn, path: connection.path.word, remote: "\(driver.target(of: connection.path))")
         bridge.requestConnection(request) { [loop] (result: consuming Result<FileDescriptor, HandoverError>) in
             switch consume result {
             case .success(let socket):
                 let number = socket.release()
+                onServed()
                 StreamPump.run(stream, input: number, output: number, on: loop) { log("\($0)") }
             case .failure(let error):
                 log("refused: \(error)")
@@ -101,7 +108,7 @@ public final class ProgramBackend: StreamBackend {
         self.loop = loop
     }
 
-    public func serve(_ stream: Stream, of connection: Connection, _ log: @escaping (String) -> Void) {
+    public func serve(_ stream: Stream, of connection: Connection, onServed: @escaping () -> Void, log: @escaping (String) -> Void) {
         guard running.count < Self.most else {
             log("refused: \(Self.most) programs run already")
             return stream.refuse()
@@ -113,6 +120,7 @@ public final class ProgramBackend: StreamBackend {
                 if ending != .exited(0) { log("\(self?.arguments.first ?? "program") ended: \(ending)") }
             }
             running[ObjectIdentifier(program.child)] = program.child
+            onServed()
             StreamPump.run(stream, input: program.output, output: program.input, on: loop) { log("\($0)") }
         } catch {
             log("can't run \(arguments[0]): \(error.reason)")

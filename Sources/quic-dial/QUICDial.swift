@@ -42,7 +42,7 @@ struct QUICDial: ToolkitCommand {
     @Flag(help: "Use no relays.")
     var noRelays = false
 
-    @Flag(help: "Use relays only, not the peers' addresses.")
+    @Flag(help: "Use relays only: no addresses of the peers, and no hole punching.")
     var noDirect = false
 
     @Option(help: ArgumentHelp("Time after which a peer counts as unreachable.", valueName: "duration"))
@@ -75,6 +75,7 @@ struct QUICDial: ToolkitCommand {
         let token = try relayToken.map { try TokenFile.read($0) }
         let driver = EndpointDriver(key: key, configuration: QUIC.Configuration(alpn: [alpn]), relayToken: token, on: loop)
         do throws(SystemError) { try driver.bindAnywhere() } catch { throw CommandError(.configuration, "no UDP socket: \(error)") }
+        driver.puncher.isWanted = !noDirect
         let service = Service(on: loop)
         let dialling = Dialling(driver: driver, service: service, timeout: timeout.duration, log: log, printsStreams: !stdio && program.isEmpty)
         (dialling.usesRelays, dialling.usesAddresses) = (!noRelays, !noDirect)

@@ -64,7 +64,7 @@ private final class World: ConnectionAcceptor, ConnectionHandler, StreamHandler 
         try client.bind(here)
         gate = try Gate(to: server.localAddresses[0], on: loop)
         server.endpoint.acceptor = self
-        server.relays.pin(url)
+        server.relays.pin(url, for: self)
         loop.run { server.relays.isConnected(url) }
     }
 

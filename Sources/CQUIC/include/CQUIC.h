@@ -165,6 +165,10 @@ uint8_t keyhole_quic_tls_alert(const struct keyhole_quic_connection *);
 /* The negotiated ALPN, pointing into the session; length 0 if none yet. A server has to ask before the handshake_completed handler returns. */
 size_t keyhole_quic_alpn(const struct keyhole_quic_connection *, const uint8_t **name);
 
+/* Keying material for another protocol between the two ends (RFC 5705; RFC 8446, 7.5). A server has to ask before the handshake_completed
+ * handler returns. */
+bool keyhole_quic_export(const struct keyhole_quic_connection *, const char *label, size_t label_length, uint8_t *dest, size_t length);
+
 struct keyhole_quic_statistics {
     uint64_t smoothed_rtt, latest_rtt, congestion_window, bytes_in_flight, probe_timeout;
 };
