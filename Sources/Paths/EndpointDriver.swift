@@ -103,6 +103,7 @@ public final class EndpointDriver: DatagramSink {
         // Deadlines that have passed while packets were read need not wait for the timer.
         if let deadline = endpoint.deadline, deadline <= now { endpoint.handleDeadline(now: now) }
         _ = endpoint.flush(to: self, now: now)
+        puncher.flush()
         relays.flush()
         guard let deadline = endpoint.deadline else {
             if armed != nil { timer.stop() }

@@ -14,10 +14,13 @@ public final class HolePuncher {
     private unowned let driver: EndpointDriver
     private let budget = ProbeBudget()
     private var punchings: [UInt64: Punching] = [:]
+    private var outgoing: [(datagram: [UInt8], path: NetworkPath)] = []
 
     init(_ driver: EndpointDriver) {
         self.driver = driver
-        _ = driver.candidates.observe { [unowned self] in for punching in punchings.values { punching.candidatesChanged() } }
+        _ = driver.candidates.observe { [unowned self] in lookAgain() }
+        // A hole is in what was on the way before.
+        _ = driver.candidates.observeNetwork { [unowned self] in lookAgain() }
     }
 
     /// Begins to find paths for a connection whose handshake is complete; until ``Punching/stop()``. Nil if none are wanted.
@@ -28,6 +31,16 @@ public final class HolePuncher {
         let punching = Punching(session, of: connection, over: driver) { [unowned self] in punchings[keys.tag] = nil }
         punchings[keys.tag] = punching
         return punching
+    }
+
+    private func lookAgain() { for punching in punchings.values { punching.lookAgain() } }
+
+    func send(_ datagram: [UInt8], on path: NetworkPath) { outgoing.append((datagram, path)) }
+
+    /// Sends what has come together. After QUIC's packets: a call that overtook the end of the handshake would reach a peer that can't read it.
+    func flush() {
+        for (datagram, path) in outgoing { datagram.withUnsafeBytes { _ = driver.send($0, segmentSize: $0.count, on: path, ecn: 0) } }
+        outgoing.removeAll()
     }
 
     func receive(_ datagram: UnsafeRawBufferPointer, of tag: UInt64, on path: NetworkPath) {
@@ -85,7 +98,8 @@ public final class Punching {
         update()
     }
 
-    func candidatesChanged() {
+    /// Our addresses, or the networks they are in, have changed.
+    func lookAgain() {
         session.candidates = driver.candidates.all
         switch session.role {
         case .client: onEvent(.requested)
@@ -97,11 +111,7 @@ public final class Punching {
 
     private func update() {
         for event in session.takeEvents(now: .now) {
-            if case .send(let datagram, let path) = event {
-                datagram.withUnsafeBytes { _ = driver.send($0, segmentSize: $0.count, on: path, ecn: 0) }
-            } else {
-                onEvent(event)
-            }
+            if case .send(let datagram, let path) = event { driver.puncher.send(datagram, on: path) } else { onEvent(event) }
         }
         guard let deadline = session.deadline else {
             timer?.stop()

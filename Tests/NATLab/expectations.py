@@ -17,7 +17,7 @@ from NATLab.behaviour import BLOCKED, INDEPENDENT, UNTRANSLATED
 
 DIRECT, RELAY = "direct", "relay"
 # Whether the commands punch holes.
-PUNCHING = False
+PUNCHING = True
 
 
 def expected(listener, dialler):
