@@ -82,7 +82,7 @@ complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_op
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" endpoint' -l 'endpoint' -d 'File with endpoint lines to read instead of standard input.' -rfka ''
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" relay-token' -l 'relay-token' -d 'File with the token that the peers\' relays ask for, readable by its owner only.' -rfka ''
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" no-relays' -l 'no-relays' -d 'Use no relays.'
-complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" no-direct' -l 'no-direct' -d 'Use relays only, not the peers\' addresses.'
+complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" no-direct' -l 'no-direct' -d 'Use relays only: no addresses of the peers, and no hole punching.'
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" timeout' -l 'timeout' -d 'Time after which a peer counts as unreachable.' -rfka ''
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" bridge' -l 'bridge' -d 'Socket of tunnel-bridge connect, which hands over the connections that want a stream.' -rfka ''
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" stdio' -l 'stdio' -d 'Open one stream and make it standard input and output.'
