@@ -45,7 +45,7 @@ let libraries: [[Target]] = [
     library("RateLimits", ["Platform"]),
     library("DiskCache", ["CSQLite", "Platform"]),
     library("WebSocket", ["Crypto"]),
-    library("STUN", ["Platform"]),
+    library("STUN", ["Crypto", "Platform"]),
     library("TLS", ["CGnuTLS"], testedWith: ["Platform"]),
     library("IrohRelay", ["Metrics", "Iroh", "WebSocket", "STUN", "TLS", "RateLimits", "EventLoop", "Crypto", "Platform"], testedWith: ["JSON"]),
     library("Mainline", ["Crypto", "Platform", "Pkarr", "RateLimits"]),
@@ -60,7 +60,7 @@ let libraries: [[Target]] = [
     library("PkarrRelay", ["Metrics", "Discovery", "Mainline", "Pkarr", "HTTPServer", "RateLimits", "EventLoop", "Crypto", "Platform"], testedWith: ["HTTPClient"]),
     library("QUIC", ["CQUIC", "Iroh", "Crypto", "Platform"]),
     library("HolePunching", ["QUIC", "RateLimits", "Crypto", "Platform"]),
-    library("Paths", ["CPlatform", "HolePunching", "QUIC", "IrohRelayClient", "HTTPClient", "Iroh", "EventLoop", "Crypto", "Platform"], testedWith: ["IrohRelay"]),
+    library("Paths", ["CPlatform", "HolePunching", "STUN", "QUIC", "IrohRelayClient", "HTTPClient", "Iroh", "EventLoop", "Crypto", "Platform"], testedWith: ["IrohRelay"]),
     library("Tunnel", ["Paths", "QUIC", "Iroh", "EventLoop", "JSON", "Crypto", "Platform"]),
     library("Toolkit", ["JSON", "Platform", "RateLimits", "Crypto", "EventLoop", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 ]

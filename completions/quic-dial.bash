@@ -164,7 +164,7 @@ _quic-dial() {
 
     local -a repeating_flags=()
     local -a non_repeating_flags=(--no-relays --no-direct --stdio --verbose -v --version -h --help)
-    local -a repeating_options=()
+    local -a repeating_options=(--stun)
     local -a non_repeating_options=(--key --alpn --endpoint --relay-token --timeout --bridge --log-format)
     __quic-dial_offer_flags_options -1
 
@@ -180,6 +180,9 @@ _quic-dial() {
         return
         ;;
     '--relay-token')
+        return
+        ;;
+    '--stun')
         return
         ;;
     '--timeout')

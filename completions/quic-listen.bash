@@ -164,7 +164,7 @@ _quic-listen() {
 
     local -a repeating_flags=()
     local -a non_repeating_flags=(--lan --no-relays --verbose -v --version -h --help)
-    local -a repeating_options=(--alpn --bind --address --relay)
+    local -a repeating_options=(--alpn --bind --address --relay --stun)
     local -a non_repeating_options=(--key --bridge --retry-threshold --relay-list --relay-token --log-format)
     __quic-listen_offer_flags_options -1
 
@@ -195,6 +195,9 @@ _quic-listen() {
         return
         ;;
     '--relay-token')
+        return
+        ;;
+    '--stun')
         return
         ;;
     '--log-format')

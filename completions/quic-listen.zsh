@@ -53,6 +53,7 @@ _quic-listen() {
         '--relay-list[File with more relays, one URL a line; read again on SIGHUP.]:file:'
         '--relay-token[File with the token that the relays ask for, readable by its owner only.]:file:'
         '--no-relays[Use no relays.]'
+        '*--stun[A STUN server that tells which address others see (repeatable; default\: the relays).]:host\:port:'
         '--log-format[How messages on standard error look.]:text|json:{__quic-listen_complete "${___log_format[@]}"}'
         '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'
         '*:program:'

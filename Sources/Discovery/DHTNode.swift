@@ -45,7 +45,7 @@ public final class DHTNode {
     private var owners: [[MainlineNode.OperationID: UInt64]] = []
     private var namesPending: Int
     /// Names that could not be resolved, with the reason.
-    public private(set) var unresolved: [(bootstrap: Bootstrap, error: SystemError)] = []
+    public private(set) var unresolved: [(bootstrap: HostAndPort, error: SystemError)] = []
 
     /// Opens the sockets and begins to resolve the names. A server also begins to join the network.
     ///
@@ -55,7 +55,7 @@ public final class DHTNode {
     ///   - memory: Where it remembers between runs.
     /// - Throws: The place and the ``SystemError`` of `socket` or `bind`.
     public init(
-        on loop: EventLoop, at places: [ListeningPlace], bootstrap: [Bootstrap], mode: MainlineNode.Mode, memory: NodeFiles? = nil
+        on loop: EventLoop, at places: [ListeningPlace], bootstrap: [HostAndPort], mode: MainlineNode.Mode, memory: NodeFiles? = nil
     ) throws(BindError) {
         self.loop = loop
         self.memory = memory
@@ -141,7 +141,7 @@ public final class DHTNode {
         return Operation(number: lastOperation)
     }
 
-    private func resolve(_ name: Bootstrap, on loop: EventLoop) {
+    private func resolve(_ name: HostAndPort, on loop: EventLoop) {
         NameLookup.addresses(of: name.host, port: name.port, on: loop) { [weak self] result in
             guard let self, isOpen else { return }
             namesPending -= 1

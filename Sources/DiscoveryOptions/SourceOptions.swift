@@ -11,10 +11,6 @@ extension RelayURL: ExpressibleByArgument {
     public init?(argument: String) { self.init(argument) }
 }
 
-extension DHTNode.Bootstrap: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
-}
-
 /// Where a command publishes and looks: options, then the environment, then the public network.
 public struct SourceOptions: ParsableArguments {
     @Option(name: .customLong("relay"), help: ArgumentHelp(
@@ -26,7 +22,7 @@ public struct SourceOptions: ParsableArguments {
 
     @Option(name: .customLong("bootstrap"), help: ArgumentHelp(
         "A node to enter the DHT through (repeatable; default: PKARR_BOOTSTRAP, else the public network's).", valueName: "HOST:PORT"))
-    public var bootstraps: [DHTNode.Bootstrap] = []
+    public var bootstraps: [HostAndPort] = []
 
     @Flag(name: .customLong("no-dht"), help: "Do not use the DHT.")
     public var noDHT = false
@@ -48,7 +44,7 @@ public struct SourceOptions: ParsableArguments {
         let http = HTTPClient(on: loop)
         let relays = try noRelays ? [] : chosen(relays, "PKARR_RELAYS", "an http or https URL", default: RelayURL.publicRelays) { RelayURL($0) }
         let bootstraps = try noDHT
-            ? [] : chosen(bootstraps, "PKARR_BOOTSTRAP", "HOST:PORT", default: DHTNode.Bootstrap.publicNetwork) { DHTNode.Bootstrap($0) }
+            ? [] : chosen(bootstraps, "PKARR_BOOTSTRAP", "HOST:PORT", default: DHTNode.publicNetwork) { HostAndPort($0) }
         guard !relays.isEmpty || !bootstraps.isEmpty else {
             throw CommandError(.usage, "neither a relay nor a bootstrap node to use", hint: "give --relay or --bootstrap")
         }
@@ -64,7 +60,7 @@ public struct SourceOptions: ParsableArguments {
 }
 
 /// Where a client binds: to IPv6 too if that leads anywhere.
-private func addresses(_ bootstraps: [DHTNode.Bootstrap], _ memory: NodeFiles?) -> [SocketAddress] {
+private func addresses(_ bootstraps: [HostAndPort], _ memory: NodeFiles?) -> [SocketAddress] {
     let v4 = SocketAddress(ip: .v4(0), port: 0), v6 = SocketAddress(ip: .v6(high: 0, low: 0), port: 0)
     let literals = bootstraps.map { IPAddress($0.host) }
     let hasV6 = literals.contains { $0?.isV6 == true } || memory?.exist(isV6: true) == true

@@ -12,6 +12,8 @@ struct CandidateSources: Equatable {
     var configured: [SocketAddress] = []
     var mapped: [SocketAddress] = []
     var reflexive: [SocketAddress] = []
+    /// Of the socket of each family, IPv6 being true.
+    var mappings: [Bool: AddressMapping] = [:]
     /// Whether addresses that mean something only within this network may be published.
     var publishesLAN = false
 
@@ -35,7 +37,15 @@ struct CandidateSources: Equatable {
         return (configured + mapped + chosen).filter { seen.insert($0).inserted }
     }
 
-    /// The sockets' own addresses: those of the interfaces for one that is bound to all, else what it was bound to, whatever that is.
+    /// Each address of this machine at which a socket takes datagrams, of use to others or not.
+    var ownAddresses: [SocketAddress] {
+        sockets.flatMap { socket in
+            guard socket.ip.isUnspecified else { return [socket] }
+            return network.addresses.filter { $0.ip.isV6 == socket.ip.isV6 }.map { SocketAddress(ip: $0.ip, port: socket.port) }
+        }
+    }
+
+    /// The sockets' addresses that may be of use: those of the interfaces for one that is bound to all, else what it was bound to, whatever that is.
     private var hosts: [SocketAddress] {
         sockets.flatMap { socket in
             guard socket.ip.isUnspecified else { return [socket] }

@@ -15,6 +15,7 @@ public final class EndpointDriver: DatagramSink {
     /// What finds direct paths for its connections.
     public private(set) var puncher: HolePuncher!
     let loop: EventLoop
+    private var reflexive: ReflexiveAddresses!
     private var sockets: [UDPSocket] = []
     private var timer: Timer!
     private var beforeWaiting: BeforeWaiting!
@@ -42,7 +43,14 @@ public final class EndpointDriver: DatagramSink {
         }
         beforeWaiting = BeforeWaiting(on: loop) { [unowned self] in flush() }
         // A connection to a relay over a network that is gone would be found dead only by silence.
-        _ = candidates.observeNetwork { [unowned self] in relays.check() }
+        _ = candidates.observeNetwork { [unowned self] in
+            relays.check()
+            reflexive.networkChanged()
+        }
+        reflexive = ReflexiveAddresses(on: loop) { [unowned self] datagram, path in
+            // What a full socket does not take is lost, as a datagram may be, and sent again.
+            _ = datagram.withUnsafeBytes { sockets[path.transport].send($0, segmentSize: $0.count, on: path, ecn: 0) }
+        } onChange: { [unowned self] in candidates.setReflexive(reflexive.views) }
     }
 
     /// Binds one more socket; connections may use it from then on.
@@ -55,8 +63,13 @@ public final class EndpointDriver: DatagramSink {
             receiver: { [unowned self] in receive($0, on: $1, ecn: $2) })
         sockets.append(socket)
         candidates.add(socket: socket.localAddress)
+        reflexive.add(socket: sockets.count - 1, at: socket.localAddress)
         return sockets.count - 1
     }
+
+    /// Asks STUN servers from now on at which addresses they see our sockets; see ``LocalCandidates/all`` for what comes of it. Those that
+    /// stand first are asked first.
+    public func ask(_ servers: [HostAndPort]) { reflexive.servers = servers }
 
     /// Binds a free port on all addresses of both families, the same for both if it can be had. A system without one of the families is
     /// served over the other.
@@ -71,7 +84,7 @@ public final class EndpointDriver: DatagramSink {
 
     private func receive(_ datagram: UnsafeRawBufferPointer, on path: NetworkPath, ecn: UInt8) {
         if let tag = ControlDatagram.sessionTag(of: datagram) { return puncher.receive(datagram, of: tag, on: path) }
-        endpoint.receive(datagram, on: path, ecn: ecn, now: .now)
+        if !reflexive.take(datagram, on: path) { endpoint.receive(datagram, on: path, ecn: ecn, now: .now) }
     }
 
     /// The addresses of the sockets, in the order they were bound.

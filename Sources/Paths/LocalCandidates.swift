@@ -11,8 +11,8 @@ public final class LocalCandidates {
     /// Of the network around us when it was last looked at.
     public var network: NetworkState { sources.network }
 
-    private var sources = CandidateSources() { didSet { if sources != oldValue { update() } } }
-    private var observers = Observers<Void>(), networkObservers = Observers<Void>()
+    private var sources = CandidateSources() { didSet { if sources != oldValue { update(from: oldValue) } } }
+    private var observers = Observers<Void>(), mappingObservers = Observers<Void>(), networkObservers = Observers<Void>()
     private var watcher: NetworkWatcher!
 
     init(on loop: EventLoop) {
@@ -43,11 +43,27 @@ public final class LocalCandidates {
 
     public func stopObserving(_ observer: Int) { observers.remove(observer) }
 
+    /// Likewise after each change of ``mapping(v6:)``.
+    public func observeMapping(_ handler: @escaping () -> Void) -> Int { mappingObservers.add(handler) }
+
+    public func stopObservingMapping(_ observer: Int) { mappingObservers.remove(observer) }
+
     /// Has a handler called after addresses or default routes of this machine have changed, also when no candidate has: what was open on
     /// the way before may be shut on the way now.
     public func observeNetwork(_ handler: @escaping () -> Void) -> Int { networkObservers.add(handler) }
 
     public func stopObservingNetwork(_ observer: Int) { networkObservers.remove(observer) }
+
+    /// How a NAT maps our socket of a family, by what STUN servers have seen.
+    public func mapping(v6: Bool) -> AddressMapping { sources.mappings[v6] ?? .unknown }
+
+    func setReflexive(_ views: [ReflexiveView]) {
+        var next = sources
+        next.reflexive = views.flatMap(\.addresses)
+        let own = Set(next.ownAddresses)
+        for view in views { next.mappings[view.isV6] = view.mapping { own.contains($0) } }
+        sources = next
+    }
 
     func add(socket: SocketAddress) { sources.sockets.append(socket) }
 
@@ -58,10 +74,11 @@ public final class LocalCandidates {
         networkObservers.tell(())
     }
 
-    private func update() {
+    private func update(from former: CandidateSources) {
         let (all, published) = (sources.all, sources.published)
-        guard all != self.all || published != self.published else { return }
+        let isMoved = all != self.all || published != self.published
         (self.all, self.published) = (all, published)
-        observers.tell(())
+        if isMoved { observers.tell(()) }
+        if sources.mappings != former.mappings { mappingObservers.tell(()) }
     }
 }

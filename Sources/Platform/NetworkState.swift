@@ -14,6 +14,7 @@ public struct NetworkState: Hashable, Sendable {
         }
     }
 
+    /// Without those that never concern anybody else, which may come and go.
     public var addresses: [InterfaceAddress]
     /// Of both families, each with the one that is taken first.
     public var defaultRoutes: [DefaultRoute]
@@ -26,22 +27,25 @@ public struct NetworkState: Hashable, Sendable {
     /// As it is now.
     public static var current: NetworkState {
         let four = fourRoutes(of: lines(of: "/proc/net/route")), six = sixRoutes(of: lines(of: "/proc/net/ipv6_route"))
-        return NetworkState(addresses: InterfaceAddress.all(), defaultRoutes: four + six)
+        let whole = NetworkState(addresses: InterfaceAddress.all(), defaultRoutes: four + six)
+        return NetworkState(addresses: whole.addresses.filter(whole.concernsOthers), defaultRoutes: whole.defaultRoutes)
     }
 
     /// The IPv4 router that everything goes to.
     public var gateway: IPAddress? { defaultRoutes.lazy.compactMap(\.gateway).first { !$0.isV6 } }
 
-    /// The addresses of one family that others may be able to send to, global ones first.
+    /// Whether others may be able to send to an address.
     ///
-    /// Left out are those of one host or link, those that are not to be used any more or yet, temporary ones beside a stable one (the
-    /// stable one is as good to be found at, and stays), and those of bridges to containers and virtual machines: each host that runs
-    /// Docker has 172.17.0.1, so that telling it to others makes them try an address of their own.
+    /// Not to those of one host or link, nor to those of bridges to containers and virtual machines: each host that runs Docker has
+    /// 172.17.0.1, so that telling it to others makes them try an address of their own.
+    func concernsOthers(_ address: InterfaceAddress) -> Bool {
+        (address.ip.scope == .global || address.ip.scope == .network) && !isContainerBridge(address.interface)
+    }
+
+    /// The addresses of one family for others to send to, global ones first. Left out are those that are not to be used any more or yet,
+    /// and temporary ones beside a stable one: the stable one is as good to be found at, and stays.
     public func usefulAddresses(v6: Bool) -> [IPAddress] {
-        let usable = addresses.filter { address in
-            address.ip.isV6 == v6 && address.standing != .unusable && (address.ip.scope == .global || address.ip.scope == .network)
-                && !isContainerBridge(address.interface)
-        }
+        let usable = addresses.filter { $0.ip.isV6 == v6 && $0.standing != .unusable && concernsOthers($0) }
         let chosen = usable.filter { address in
             address.standing == .stable
                 || !usable.contains { $0.standing == .stable && $0.interface == address.interface && $0.ip.scope == address.ip.scope }

@@ -6,6 +6,10 @@ extension SocketAddress: ExpressibleByArgument {
     public init?(argument: String) { self.init(argument) }
 }
 
+extension HostAndPort: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+}
+
 extension PublicKey: ExpressibleByArgument {
     public init?(argument: String) { self.init(parsing: argument) }
 }

@@ -21,7 +21,7 @@ extension PkarrServe {
     }
 
     func openNode(
-        on loop: EventLoop, _ bootstraps: [DHTNode.Bootstrap], _ sockets: ServiceSockets, _ log: Log
+        on loop: EventLoop, _ bootstraps: [HostAndPort], _ sockets: ServiceSockets, _ log: Log
     ) throws(CommandError) -> DHTNode {
         let memory = store.store.map { NodeFiles(in: $0) { log.warning($0) } }
         func open(_ places: [ListeningPlace]) throws(DHTNode.BindError) -> DHTNode {

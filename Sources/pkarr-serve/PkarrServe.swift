@@ -38,7 +38,7 @@ struct PkarrServe: ToolkitCommand {
 
     @Option(name: .customLong("bootstrap"), help: ArgumentHelp(
         "A node of the network to join (repeatable; default: PKARR_BOOTSTRAP, else none).", valueName: "HOST:PORT"))
-    var bootstraps: [DHTNode.Bootstrap] = []
+    var bootstraps: [HostAndPort] = []
 
     @Option(name: .customLong("hand-out"), help: ArgumentHelp(
         "Write packets of this key that are put here as packet lines, and publish them nowhere (repeatable).", valueName: "KEY"))
@@ -63,7 +63,7 @@ struct PkarrServe: ToolkitCommand {
         let sockets = try ServiceSockets()
         try check(sockets)
         var failure: (any Error)?
-        let bootstraps = try chosen(bootstraps, "PKARR_BOOTSTRAP", "HOST:PORT", default: []) { DHTNode.Bootstrap($0) }
+        let bootstraps = try chosen(bootstraps, "PKARR_BOOTSTRAP", "HOST:PORT", default: []) { HostAndPort($0) }
         let files = try store.open(log: log)
         let node = try openNode(on: loop, bootstraps, sockets, log)
         node.limitQueries(limits.queryLimiter)

@@ -18,6 +18,10 @@ final class Dialling {
     private let printsStreams: Bool
     /// Which ways to a peer are taken of those that are known.
     var usesRelays = true, usesAddresses = true
+    /// Who is asked for our address instead of the peers' relays.
+    var stunServers: [HostAndPort] = []
+    /// The relays of the peers known, those of the newest line first.
+    private var relays: [RelayURL] = []
     private var links: [PublicKey: PeerLink] = [:]
     /// The peer of the newest line: meant when a request names none.
     private var latest: PublicKey?
@@ -68,11 +72,21 @@ final class Dialling {
         latest = id
         if !usesRelays { endpoint.relayURLs = [] }
         if !usesAddresses { endpoint.addresses = [] }
+        askForAddresses(endpoint.relayURLs)
         if let link = links[id] {
             link.peer = endpoint
         } else {
             links[id] = PeerLink(endpoint, over: driver, timeout: timeout) { [unowned self] in show($0, peer: id) }
         }
+    }
+
+    /// Asks the relays of a peer, to which we connect anyway, where they see us.
+    private func askForAddresses(_ newest: [RelayURL]) {
+        // Only a direct path needs it.
+        guard usesAddresses else { return }
+        let chosen = newest.prefix(Dialer.mostRelays)
+        relays = Array((chosen + relays.filter { !chosen.contains($0) }).prefix(Dialer.mostRelays))
+        driver.ask(stunServers.isEmpty ? relays.map(\.stunServer) : stunServers)
     }
 
     /// The link of the one stream that is wanted.

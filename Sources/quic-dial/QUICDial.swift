@@ -45,6 +45,10 @@ struct QUICDial: ToolkitCommand {
     @Flag(help: "Use relays only: no addresses of the peers, and no hole punching.")
     var noDirect = false
 
+    @Option(name: .customLong("stun"), help: ArgumentHelp(
+        "A STUN server that tells which address others see (repeatable; default: the peers' relays).", valueName: "host:port"))
+    var stunServers: [HostAndPort] = []
+
     @Option(help: ArgumentHelp("Time after which a peer counts as unreachable.", valueName: "duration"))
     var timeout: DurationArgument = "10s"
 
@@ -79,6 +83,7 @@ struct QUICDial: ToolkitCommand {
         let service = Service(on: loop)
         let dialling = Dialling(driver: driver, service: service, timeout: timeout.duration, log: log, printsStreams: !stdio && program.isEmpty)
         (dialling.usesRelays, dialling.usesAddresses) = (!noRelays, !noDirect)
+        dialling.stunServers = stunServers
         defer {
             dialling.close()
             driver.close()

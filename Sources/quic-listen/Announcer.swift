@@ -2,6 +2,7 @@ import Crypto
 import EventLoop
 import Iroh
 import Paths
+import Platform
 import Toolkit
 
 /// Prints where the endpoint can be reached, as an endpoint line each time that changes.
@@ -24,7 +25,6 @@ final class Announcer {
     private var home: HomeRelay?
     private var waiting: Timer?
     private var settling: Timer!
-    private var observer: Int!
     private var isAnnounced = false
     private var isReloaded = false
     private var isSuperseded = false
@@ -36,11 +36,19 @@ final class Announcer {
         self.service = service
         self.log = log
         settling = Timer(on: service.loop) { [unowned self] in takeAddresses() }
-        observer = driver.candidates.observe { [unowned self] in settling.start(after: Self.settlingTime) }
+        _ = driver.candidates.observe { [unowned self] in
+            settling.start(after: Self.settlingTime)
+            log.debug(candidates)
+        }
+        _ = driver.candidates.observeMapping { [unowned self] in log.debug(candidates) }
     }
+
+    /// Who is asked for our address instead of the relays.
+    var stunServers: [HostAndPort] = []
 
     /// Prints the first line, now or when a relay is connected.
     func start() throws {
+        askForAddresses()
         guard relays.isEmpty else { return look(for: relays) }
         warnOfNothing()
         try printLine()
@@ -52,6 +60,7 @@ final class Announcer {
             return log.error("\(error.message); the relays stay as they were", hint: error.hint)
         }
         isReloaded = true
+        askForAddresses()
         log.notice("the list of relays has been read again; it has \(relays.count)")
         if let home { home.setRelays(relays) } else if !relays.isEmpty { look(for: relays) }
     }
@@ -67,6 +76,14 @@ final class Announcer {
             announce()
         }
         waiting?.start(after: Self.patience)
+    }
+
+    private func askForAddresses() { driver.ask(stunServers.isEmpty ? relays.map(\.stunServer) : stunServers) }
+
+    /// What is known of where we may be reached, for a person who wonders.
+    private var candidates: String {
+        let list = driver.candidates.all.map { "\($0.address) \($0.source)" }.joined(separator: ", ")
+        return "candidates: \(list); mapping \(driver.candidates.mapping(v6: false)), IPv6 \(driver.candidates.mapping(v6: true))"
     }
 
     private func takeAddresses() {

@@ -97,6 +97,7 @@ struct QUICListen: ToolkitCommand {
         driver.candidates.configured = address
         driver.candidates.publishesLAN = lan
         let announcer = Announcer(key.publicKey, relays: relayList, over: driver, service: service, log: log)
+        announcer.stunServers = relays.stunServers
         try announcer.start()
         let reload = relays.relayList == nil ? nil : SignalWatcher(on: loop, SIGHUP) {
             announcer.setRelays { () throws(CommandError) in try relays.list() }

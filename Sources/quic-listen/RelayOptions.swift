@@ -28,6 +28,10 @@ struct RelayOptions: ParsableArguments {
     @Flag(help: "Use no relays.")
     var noRelays = false
 
+    @Option(name: .customLong("stun"), help: ArgumentHelp(
+        "A STUN server that tells which address others see (repeatable; default: the relays).", valueName: "host:port"))
+    var stunServers: [HostAndPort] = []
+
     func validate() throws {
         if noRelays, !relays.isEmpty || relayList != nil { throw ValidationError("--no-relays excludes --relay and --relay-list") }
     }

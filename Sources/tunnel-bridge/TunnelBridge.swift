@@ -23,10 +23,6 @@ struct TunnelBridge: ParsableCommand {
         subcommands: [Serve.self, Connect.self])
 }
 
-extension HostAndPort: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
-}
-
 /// Says that the bridge is ready and runs the loop until the process is told to end.
 func run(_ loop: EventLoop, ready line: JSONValue) throws {
     // Before the line: whoever has read it may send a signal.

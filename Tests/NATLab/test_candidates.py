@@ -4,17 +4,27 @@ import os
 
 import pytest
 
-from NATLab.internet import Internet
+from NATLab.internet import PROBES, Internet
 from NATLab.kinds import KINDS
+from NATLab.namespaces import wait_for
 from NATLab.services import Service, environment
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may make network namespaces")
 
 
+# The two addresses of each family at which a STUN server answers.
+STUN = [f"{address}:3478" for address in PROBES[4]] + [f"[{address}]:3478" for address in PROBES[6]]
+
+
 @pytest.fixture(scope="module")
 def internet():
     with Internet() as internet:
+        Service(internet, internet.core, "quic-relay", "--http", "127.0.0.1:80", *options("--stun", STUN)).next()
         yield internet
+
+
+def options(name, values):
+    return [part for value in values for part in (name, value)]
 
 
 @pytest.fixture
@@ -68,3 +78,42 @@ def test_of_a_home_s_addresses_only_those_that_others_can_use_are_announced(inte
     assert open_to_neighbours.next()["addresses"] == ["192.168.1.2:4433", "10.9.0.1:4433"]
     open_to_neighbours.stop()
     assert listener(site).next()["addresses"] == []
+
+
+# Seen from outside: how the NAT maps, for IPv4 and IPv6, and whether the address seen is one more than the host knows of itself.
+VIEWS = [("none", "none", "none", False), ("firewall", "none", "none", False), ("home", "independent", "unknown", True),
+         ("full-cone", "independent", "unknown", True), ("carrier", "independent", "unknown", True), ("symmetric", "dependent", "unknown", True),
+         ("nptv6", "unknown", "independent", True), ("udp-blocked", "unknown", "unknown", False)]
+
+
+def candidates(listener, condition):
+    """The candidates that quic-listen says it has, once there are some of which the condition holds."""
+    def last():
+        lines = [line for line in listener.log.read_text().splitlines() if "candidates: " in line]
+        return lines[-1].split("candidates: ")[1] if lines else ""
+
+    wait_for(lambda: condition(last()), f"candidates, instead of: {last()}")
+    return last()
+
+
+@pytest.mark.parametrize(("kind", "mapping", "mapping6", "is_translated"), VIEWS, ids=[view[0] for view in VIEWS])
+def test_stun_servers_tell_where_others_see_us_and_how_the_nat_maps(internet, listener, kind, mapping, mapping6, is_translated):
+    site = internet.site(KINDS[kind])
+    listens = listener(site, "--lan", "-v", *options("--stun", STUN))
+    if mapping != "unknown" or mapping6 != "unknown":
+        said = candidates(listens, lambda said: f"mapping {mapping}, IPv6 {mapping6}" in said)
+        public = f"{site.public[4]}:" if 4 in site.kind.families else f"[2001:db8:{site.number:x}:"
+        assert (f" reflexive" in said) == is_translated
+        assert not is_translated or any(one.startswith(public) and one.endswith(" reflexive") for one in said.split(";")[0].split(", "))
+    # What only STUN has told is not for everybody.
+    assert all(address.startswith(("192.168.1.2:", f"{site.public[4]}:4433", f"[{site.public[6]}]", "[fd93:"))
+               for address in listens.next()["addresses"])
+
+
+def test_another_public_address_of_the_router_is_noticed(internet, listener):
+    site = internet.site(KINDS["home"])
+    listens = listener(site, "-v", *options("--stun", STUN))
+    former = site.public[4]
+    candidates(listens, lambda said: f"{former}:4433 reflexive" in said)
+    site.take_other_address(249)
+    candidates(listens, lambda said: f"{site.public[4]}:4433 reflexive" in said and former not in said)

@@ -17,7 +17,7 @@ private func useful(_ addresses: [InterfaceAddress], routes: [NetworkState.Defau
 func scope(_ text: String, _ scope: IPAddress.Scope) { #expect(IPAddress(text)!.scope == scope) }
 
 @Test("global addresses come before a network's own, and those of one host or link are left out")
-func order() {
+func scopeOrder() {
     let addresses = ["127.0.0.1", "192.168.1.2", "169.254.1.2", "203.0.113.9", "100.64.0.7"].map { InterfaceAddress("eth0", IPAddress($0)!) }
     #expect(useful(addresses) == ["203.0.113.9", "192.168.1.2", "100.64.0.7"])
 }

@@ -51,3 +51,69 @@ func silence() {
     // An attribute that goes on beyond the end.
     #expect(STUNMessage.answer(to: [0, 1, 0, 4] + request[4...] + [0x80, 1, 0, 1], from: source) == nil)
 }
+
+private let servers = ["192.0.2.1:3478", "192.0.2.2:3478"].map { SocketAddress($0)! }
+private let start = Instant(nanoseconds: 1_000_000_000)
+
+private func take(_ client: inout STUNClient, _ datagram: [UInt8], from server: SocketAddress) -> STUNClient.Outcome? {
+    datagram.withUnsafeBytes { client.take($0, from: server) }
+}
+
+private func nextRequest(of client: inout STUNClient) throws -> (datagram: [UInt8], server: SocketAddress) {
+    let request = client.nextRequest(now: start)
+    return try #require(request)
+}
+
+@Test("a request is sent three times, each wait twice the one before, and then given up")
+func retransmission() {
+    var client = STUNClient()
+    client.ask(servers.prefix(1), now: start)
+    var sent: [Duration] = []
+    var datagrams: Set<[UInt8]> = []
+    while let deadline = client.deadline {
+        while let request = client.nextRequest(now: deadline) {
+            sent.append(deadline - start)
+            datagrams.insert(request.datagram)
+        }
+    }
+    #expect(sent == [.zero, .milliseconds(250), .milliseconds(750)])
+    #expect(datagrams.count == 1)
+    #expect(!client.isAsking)
+}
+
+@Test("an answer counts once, from the server that was asked, with the transaction that it was asked in")
+func clientAnswers() throws {
+    var client = STUNClient()
+    client.ask(servers, now: start)
+    let first = try nextRequest(of: &client), second = try nextRequest(of: &client)
+    #expect([first.server, second.server] == servers)
+    let seen = SocketAddress("203.0.113.9:61000")!
+    let answer = STUNMessage.answer(to: first.datagram, from: seen)!
+    #expect(take(&client, answer, from: servers[1]) == nil)
+    #expect(take(&client, first.datagram, from: servers[0]) == nil)
+    #expect(take(&client, Array(answer.dropLast()), from: servers[0]) == nil)
+    #expect(take(&client, STUNMessage.answer(to: second.datagram, from: seen)!, from: servers[0]) == nil)
+    #expect(take(&client, answer, from: servers[0]) == .mapped(seen))
+    #expect(take(&client, answer, from: servers[0]) == nil)
+    #expect(client.isAsking)
+    let again = client.nextRequest(now: start + .milliseconds(250))
+    #expect(again?.server == servers[1])
+}
+
+@Test("an answer of an earlier round, an error and an address that can't be ours tell nothing")
+func uselessAnswers() throws {
+    var client = STUNClient()
+    client.ask(servers, now: start)
+    let late = try nextRequest(of: &client)
+    client.ask(servers, now: start)
+    #expect(take(&client, STUNMessage.answer(to: late.datagram, from: servers[0])!, from: servers[0]) == nil)
+    for source in ["[2001:db8::1]:5", "203.0.113.9:0", "169.254.1.1:5"] {
+        client.ask(servers, now: start)
+        let request = try nextRequest(of: &client)
+        #expect(take(&client, STUNMessage.answer(to: request.datagram, from: SocketAddress(source)!)!, from: request.server) == .refused)
+    }
+    client.ask(servers, now: start)
+    let request = try nextRequest(of: &client)
+    let error = STUNMessage(.bindingError, transaction: Array(request.datagram[8..<20]))
+    #expect(take(&client, error.encoded, from: request.server) == .refused)
+}

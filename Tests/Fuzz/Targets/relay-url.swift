@@ -1,5 +1,6 @@
 import Discovery
 import FuzzSupport
+import Platform
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func input(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
@@ -10,6 +11,6 @@ public func input(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
             precondition(url.description.hasPrefix("http://") || url.description.hasPrefix("https://"), "nothing else is spoken")
             precondition(!url.description.utf8.contains { $0 <= 0x20 || $0 >= 0x7f }, "it can be shown as it is")
         }
-        if let node = DHTNode.Bootstrap(text) { precondition(node.port > 0 && !node.host.isEmpty, "a node has host and port") }
+        if let node = HostAndPort(text) { precondition(HostAndPort(node.description) == node, "a place reads back as itself") }
     }
 }
