@@ -47,6 +47,9 @@ public struct PunchSession {
     /// call as often as it likes.
     static let rounds = Quota(6, each: .minute, burst: 6)!
 
+    /// Probes that a reply may still come to: those of a round, and of some seconds of ``ask(along:now:)``.
+    static let mostProbes = 256
+
     public let role: Role
     /// The addresses that the peer is told.
     public var candidates: [Candidate] = []
@@ -71,7 +74,7 @@ public struct PunchSession {
     private var call: (path: NetworkPath, sent: Int, patience: Duration, due: Instant)?
     /// Client: addresses that are probed besides those that the peer names.
     private var known: [SocketAddress] = []
-    /// Client: the probes of this round that may be replied to.
+    /// Client: the latest probes that have not been replied to.
     private var probes: [(number: UInt64, path: NetworkPath, sent: Instant)] = []
     private var hasFound = false
     /// Client: whether the server has answered the latest call.
@@ -104,10 +107,16 @@ public struct PunchSession {
         guard deadline == nil else { return true }
         guard turns.take(now: now) else { return false }
         round &+= 1
-        (probes, hasFound, isAnswered, known) = ([], false, false, addresses)
+        (hasFound, isAnswered, known) = (false, false, addresses)
         call = (path, 0, max(Self.firstPatience, (roundTrip ?? .zero) * 2), now)
         handleDeadline(now: now)
         return true
+    }
+
+    /// Client: finds out whether the peer can be heard along paths, with one probe along each. A reply is told of as a path found.
+    public mutating func ask(along paths: [NetworkPath], now: Instant) {
+        precondition(role == .client)
+        for path in paths { sendProbe(path, now: now) }
     }
 
     /// When the next round may begin.
@@ -142,7 +151,7 @@ public struct PunchSession {
         case (.client, .reply(let number)): replied(number, on: path, now: now)
         // The answer is longer than a call may be, so it goes where the client is known to be.
         case (.server, .call(let round, let candidates)) where isProved: called(round, candidates, path, now: now)
-        case (.server, .probe) where isAdmitted && path.address != nil: send(.reply(number: UInt32(truncatingIfNeeded: number)), path)
+        case (.server, .probe) where isAdmitted: send(.reply(number: UInt32(truncatingIfNeeded: number)), path)
         default: break
         }
     }
@@ -187,6 +196,7 @@ public struct PunchSession {
         let probe = probes.remove(at: index)
         checks.finish(probe.path)
         events.append(.found(FoundPath(path: probe.path, roundTrip: now - probe.sent)))
+        guard probe.path.address != nil else { return }
         if !hasFound, let end { self.end = min(end, now + Self.better) }
         hasFound = true
     }
@@ -224,10 +234,15 @@ public struct PunchSession {
     }
 
     private mutating func sendProbes(now: Instant) {
-        for path in checks.takeDue(now: now) where budget.spend(now: now) {
-            send(.probe(round: round), path)
-            if role == .client { probes.append((lastNumber, path, now)) }
-        }
+        for path in checks.takeDue(now: now) { sendProbe(path, now: now) }
+    }
+
+    private mutating func sendProbe(_ path: NetworkPath, now: Instant) {
+        guard budget.spend(now: now) else { return }
+        send(.probe(round: round), path)
+        guard role == .client else { return }
+        if probes.count == Self.mostProbes { probes.removeFirst() }
+        probes.append((lastNumber, path, now))
     }
 
     private mutating func send(_ message: ControlMessage, _ path: NetworkPath) {

@@ -93,6 +93,12 @@ public final class Punching {
         return begins
     }
 
+    /// At a client: finds out whether the peer can be heard along paths, with one probe along each.
+    func ask(along paths: [NetworkPath]) {
+        session.ask(along: paths, now: .now)
+        update()
+    }
+
     func receive(_ datagram: UnsafeRawBufferPointer, on path: NetworkPath) {
         session.receive(datagram, on: path, isProved: path.isRelayed || path == connection.path, now: .now)
         update()

@@ -11,8 +11,6 @@ public final class PathKeeper {
     /// A connection that no path has been found for is given up: a restarted relay or router is back by then, and whoever waits for an
     /// answer wants to know. Only time in which we run counts: who was suspended has not looked for a path.
     private static let patience: Duration = .seconds(15)
-    /// A peer that has left the relay has this long to come back, as it does when it was restarted or its network has changed.
-    private static let absence: Duration = .seconds(5)
     /// Between attempts to go over to an address of a peer that does not punch, doubling. An attempt is a few datagrams to an address that
     /// the peer has published.
     private static let firstAttempt: Duration = .seconds(1), rarestAttempt: Duration = .seconds(60)
@@ -23,6 +21,12 @@ public final class PathKeeper {
     private static let migrationPause: Duration = .milliseconds(100)
     /// A direct path replaces another one only if it is clearly better: by a quarter of the round trip, and by what no jitter makes up.
     private static let leastGain: Duration = .milliseconds(2)
+
+    /// While nothing is heard, each path is asked this often whether the peer is there: QUIC's own probes come ever more rarely, and a
+    /// network that is back after ten seconds would be noticed after another ten.
+    private static let searchPause: Duration = .milliseconds(500)
+    /// Paths that are asked so.
+    private static let mostSearched = 8
 
     /// Where the peer is; may change.
     public var peer: EndpointAddress
@@ -44,6 +48,9 @@ public final class PathKeeper {
     private var validating: NetworkPath?
     /// The relay by which the peer can be told things, and the connection come back: its connection is kept.
     private var relay: RelayURL?
+    private var search: Timer!
+    /// When the connection was taken to a path on which the peer was heard.
+    private var revived = Instant(nanoseconds: 0)
     private var absenceTimer: Timer?
     /// Since when nothing has come.
     private var lostSince: Instant?
@@ -60,6 +67,7 @@ public final class PathKeeper {
         attempts = Timer(on: driver.loop) { [unowned self] in tryDirect() }
         rounds = Timer(on: driver.loop) { [unowned self] in beginRound() }
         migration = Timer(on: driver.loop) { [unowned self] in goDirect() }
+        search = Timer(on: driver.loop) { [unowned self] in ask() }
         observer = driver.relays.observe { [unowned self] in relay($0, $1) }
         punching?.onEvent = { [unowned self] in punched($0) }
         keepRelay()
@@ -72,6 +80,7 @@ public final class PathKeeper {
         attempts.stop()
         rounds.stop()
         migration.stop()
+        search.stop()
         punching?.stop()
         absenceTimer = nil
         if let observer { driver.relays.stopObserving(observer) }
@@ -89,6 +98,7 @@ public final class PathKeeper {
         // Whatever comes of it, a relay will be wanted.
         driver.relays.check()
         for url in peer.relayURLs.prefix(Dialer.mostRelays) { driver.relays.link(to: url) }
+        search.start(after: Self.searchPause, every: Self.searchPause)
         if let path = (relayPaths + found.map(\.path) + directPaths).first(where: { !tried.contains($0) }) { move(to: path, now: now) }
     }
 
@@ -128,6 +138,22 @@ public final class PathKeeper {
         tried.insert(path)
     }
 
+    /// Asks whether the peer is to be heard anywhere, as long as it is not.
+    private func ask() {
+        guard isLost else { return search.stop() }
+        var paths: [NetworkPath] = []
+        for path in [connection.path] + relayPaths + found.map(\.path) + directPaths where !paths.contains(path) { paths.append(path) }
+        punching?.ask(along: Array(paths.prefix(Self.mostSearched)))
+    }
+
+    /// The peer was heard along a path while the connection hears nothing.
+    private func revive(on path: NetworkPath) {
+        let now = Instant.now
+        // Whatever else is heard now is no better, but for a direct path.
+        guard now - revived > Self.searchPause || connection.path.isRelayed && !path.isRelayed else { return }
+        if connection.migrate(to: path, validatingFirst: false, now: now) { (revived, validating) = (now, nil) }
+    }
+
     private func keepRelay() {
         guard case .relay(let url) = driver.target(of: connection.path), url != relay else { return }
         if let relay { driver.relays.unpin(relay, for: self) }
@@ -155,7 +181,8 @@ public final class PathKeeper {
             // What has come while we were suspended has yet to be read.
             if awakenings == driver.awakenings { connection.abandon(now: .now) } else { awaitReturn(since: since) }
         }
-        absenceTimer?.start(after: Self.absence)
+        // As long as a silent one has: a relay gives up whoever has been cut off from it for a few seconds.
+        absenceTimer?.start(after: Self.patience)
     }
 
     // From a relay to a direct path, with a peer that punches
@@ -176,6 +203,8 @@ public final class PathKeeper {
             roundPause = Self.firstRoundPause
             beginRound()
         case .found(let path):
+            if isLost { revive(on: path.path) }
+            guard !path.path.isRelayed else { return }
             found.removeAll { $0.path == path.path }
             found.append(path)
             found.sort { $0.roundTrip < $1.roundTrip }
