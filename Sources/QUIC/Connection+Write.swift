@@ -20,6 +20,9 @@ extension Connection {
     private static let batchesPerTurn = 8
     /// Intervals shorter than the timer can measure are not paced: what the pacer would spread over less than this is sent at once.
     private static let pacingGrain: UInt64 = 1_000_000
+    /// Nothing is held back for longer. A round trip that an interruption was part of is measured as long as that was, and would stop all
+    /// sending for as long again.
+    private static let longestPause: UInt64 = 100_000_000
 
     /// How a turn of writing ended.
     enum Turn {
@@ -140,7 +143,8 @@ extension Connection {
         guard isConfirmed, statistics.latest_rtt > 0, unpaced > 0 else { return }
         let interval = UInt64(unpaced) * statistics.smoothed_rtt / max(1, statistics.congestion_window * 5 / 4)
         guard interval >= Self.pacingGrain else { return }
-        keyhole_quic_paced(handle, now.nanoseconds)
+        // The pacer waits from the time that it is told on.
+        keyhole_quic_paced(handle, now.nanoseconds - (interval - min(interval, Self.longestPause)))
         unpaced = 0
     }
 }

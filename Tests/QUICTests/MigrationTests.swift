@@ -109,6 +109,32 @@ import Testing
         #expect(pair.atClient.moved == 0 && pair.atServer.moved == 0)
     }
 
+    @Test("A server that has slept carries on at once, whichever paths its client has tried meanwhile", arguments: [1, 3, 10, 14], [true, false])
+    func serverSleeps(seconds: Int, returns: Bool) throws {
+        let connection = try pair.connect()
+        settle()
+        let bytes = pattern(2_000_000)
+        let stream = try begin(bytes, over: connection)
+        pair.network.run { (pair.atClient.received[stream.id]?.count ?? 0) > 100_000 }
+        pair.network.sleeper = pair.server
+        pair.atClient.onSilence = { [pair] connection in
+            if !connection.path.isRelayed { _ = connection.migrate(to: pair.server.relayed, validatingFirst: false, now: pair.network.now) }
+        }
+        pair.network.run(for: .seconds(seconds))
+        #expect(connection.path == pair.server.relayed)
+        pair.network.sleeper = nil
+        let back = pair.network.now
+        let before = pair.atClient.received[stream.id]?.count ?? 0
+        if returns {
+            pair.network.run(for: .milliseconds(40))
+            #expect(connection.migrate(to: pair.server.direct, validatingFirst: false, now: pair.network.now))
+        }
+        pair.network.run(for: .seconds(40)) { pair.atClient.received[stream.id]?.count ?? 0 > before + 500_000 }
+        #expect(pair.network.now - back < .seconds(1))
+        pair.network.run { pair.atClient.finished.contains(stream.id) }
+        #expect(pair.atClient.received[stream.id] == bytes)
+    }
+
     @Test("Who only receives notices too that the path has died", arguments: [0, 1, 2, 4, 8])
     func deadDownload(pauses: Int) throws {
         let connection = try pair.connect()

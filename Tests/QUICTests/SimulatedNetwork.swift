@@ -32,6 +32,9 @@ final class SimulatedNetwork {
     /// When each copy of a datagram arrives, from its sending on; none: it is lost.
     var fate: (Datagram) -> [Duration] = { _ in [.milliseconds(10)] }
 
+    /// Does nothing and receives nothing until it is let run again, as a computer that sleeps.
+    var sleeper: Host?
+
     func attach(_ host: Host, at address: NetworkPath.Remote) { hosts[address] = host }
 
     /// Puts a datagram under way, whatever its fate would be.
@@ -47,10 +50,11 @@ final class SimulatedNetwork {
     func run(for limit: Duration = .seconds(120), until condition: () -> Bool = { false }) -> Bool {
         let end = now + limit
         while true {
-            for host in Set(hosts.values) { _ = host.endpoint.flush(to: host, now: now) }
+            for host in Set(hosts.values) where host !== sleeper { _ = host.endpoint.flush(to: host, now: now) }
             if condition() { return true }
-            let arrival = underway.indices.min { underway[$0].arrival < underway[$1].arrival }
-            let deadline = hosts.values.compactMap(\.endpoint.deadline).min()
+            let arrival = underway.indices.filter { hosts[underway[$0].datagram.to] !== sleeper || sleeper == nil }
+                .min { underway[$0].arrival < underway[$1].arrival }
+            let deadline = hosts.values.filter { $0 !== sleeper }.compactMap(\.endpoint.deadline).min()
             guard let next = [arrival.map { underway[$0].arrival }, deadline].compactMap({ $0 }).min(), next <= end else {
                 now = end
                 return condition()
@@ -60,7 +64,7 @@ final class SimulatedNetwork {
                 let datagram = underway.remove(at: arrival).datagram
                 hosts[datagram.to]?.receive(datagram, now: now)
             }
-            for host in Set(hosts.values) {
+            for host in Set(hosts.values) where host !== sleeper {
                 if let deadline = host.endpoint.deadline, deadline <= now { host.endpoint.handleDeadline(now: now) }
             }
         }
