@@ -1,24 +1,28 @@
-/// The names under which ngtcp2 knows the paths of a connection. A name is never used again: a server that shows ngtcp2 an old path
-/// as new can be made to abort by its peer (spec/path-migration.md, W1).
+/// The names under which ngtcp2 knows the paths of a connection: a transport, an address and the id that a packet came to, in one
+/// generation. With every change of the path in use a new generation begins, and what comes along any other path is new: a server that
+/// shows ngtcp2 an old path again can be made to abort by its peer (spec/path-migration.md, W1). Names of former generations only say
+/// where ngtcp2 wants to send.
 struct PathNames {
     private struct Entry {
         var path: NetworkPath
         var destination: ConnectionID
         var name: UInt64
+        var generation: UInt64
     }
 
-    /// Paths remembered for late packets. A peer that hops faster than this only loses packets.
+    /// Names remembered. A peer that hops faster than this only loses packets.
     private static let remembered = 8
 
     private var entries: [Entry]
     private var current: Int = 0
+    private var generation: UInt64 = 0
     /// Former ids under which packets come along the path in use, the latest last.
     private var ids: [ConnectionID] = []
     /// More than a peer has at a time.
     private static let mostIDs = 16
 
     init(_ path: NetworkPath, destination: ConnectionID, name: UInt64) {
-        entries = [Entry(path: path, destination: destination, name: name)]
+        entries = [Entry(path: path, destination: destination, name: name, generation: 0)]
     }
 
     var currentPath: NetworkPath { entries[current].path }
@@ -30,7 +34,8 @@ struct PathNames {
     ///
     /// - Parameter isEstablished: Before that, ids change of themselves.
     mutating func name(for path: NetworkPath, destination: ConnectionID, isEstablished: Bool, fresh: () -> UInt64) -> UInt64 {
-        if let known = entries.first(where: { $0.path == path && $0.destination == destination }) { return known.name }
+        let known = entries.first { $0.generation == generation && $0.path == path && $0.destination == destination }
+        if let known { return known.name }
         if entries[current].path == path {
             if !isEstablished { note(destination) }
             if !path.isRelayed || ids.contains(destination) { return entries[current].name }
@@ -53,7 +58,7 @@ struct PathNames {
             entries.remove(at: oldest)
             if current > oldest { current -= 1 }
         }
-        entries.append(Entry(path: path, destination: destination, name: name))
+        entries.append(Entry(path: path, destination: destination, name: name, generation: generation))
         return name
     }
 
@@ -61,15 +66,18 @@ struct PathNames {
 
     /// Notes which path ngtcp2 goes along. Returns whether that is another than before.
     mutating func setCurrent(_ name: UInt64) -> Bool {
-        guard name != entries[current].name, let index = entries.firstIndex(where: { $0.name == name }) else { return false }
-        if entries[index].path == entries[current].path {
-            // What still comes to the former id belongs to the path in use: the former name is not to be seen again.
-            note(entries[current].destination)
-            entries.remove(at: current)
-            current = index - (current < index ? 1 : 0)
+        let before = entries[current]
+        guard name != before.name else { return false }
+        // After many moves it may go back to a path from before all of them; then packets still go where the peer was last.
+        if !entries.contains(where: { $0.name == name }) { add(before.path, destination: before.destination, name: name) }
+        current = entries.firstIndex { $0.name == name }!
+        generation += 1
+        entries[current].generation = generation
+        if entries[current].path == before.path {
+            // What still comes to the former id belongs to the path in use.
+            note(before.destination)
         } else {
             ids = []
-            current = index
         }
         return true
     }
