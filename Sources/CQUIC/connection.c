@@ -11,7 +11,12 @@ const int keyhole_quic_version = NGTCP2_ERR_RECV_VERSION_NEGOTIATION;
 const int keyhole_quic_idle = NGTCP2_ERR_IDLE_CLOSE;
 const int keyhole_quic_handshake_late = NGTCP2_ERR_HANDSHAKE_TIMEOUT;
 
-const char *keyhole_quic_error_text(int code) { return ngtcp2_strerror(code); }
+/* None of ngtcp2's. */
+const int keyhole_quic_broken = -10000;
+
+const char *keyhole_quic_error_text(const struct keyhole_quic_connection *connection, int code) {
+    return code == keyhole_quic_broken ? connection->broken : ngtcp2_strerror(code);
+}
 
 static void make_address(struct sockaddr_in6 *address, uint64_t name) {
     memset(address, 0, sizeof *address);
@@ -68,6 +73,7 @@ static void fill_parameters(ngtcp2_transport_params *parameters, const struct ke
 static struct keyhole_quic_connection *make(const struct keyhole_quic_configuration *configuration) {
     struct keyhole_quic_connection *connection = calloc(1, sizeof *connection);
     if (!connection) return NULL;
+    keyhole_quic_make_memory(connection);
     connection->handlers = configuration->handlers;
     connection->owner = configuration->owner;
     memcpy(connection->reset_secret, configuration->reset_secret, sizeof connection->reset_secret);
@@ -102,7 +108,7 @@ struct keyhole_quic_connection *keyhole_quic_client(const struct keyhole_quic_co
     struct keyhole_quic_path path;
     keyhole_quic_make_path(&path, configuration->name);
     int status = ngtcp2_conn_client_new(&connection->conn, &dcid, &scid, &path.path, NGTCP2_PROTO_VER_V1, &keyhole_quic_client_callbacks,
-                                        &settings, &parameters, NULL, connection);
+                                        &settings, &parameters, &connection->memory, connection);
     return finish(connection, configuration, status, false);
 }
 
@@ -131,13 +137,20 @@ struct keyhole_quic_connection *keyhole_quic_server(const struct keyhole_quic_co
     keyhole_quic_make_path(&path, configuration->name);
     if (status == 0)
         status = ngtcp2_conn_server_new(&connection->conn, &dcid, &scid, &path.path, configuration->version, &keyhole_quic_server_callbacks,
-                                        &settings, &parameters, NULL, connection);
+                                        &settings, &parameters, &connection->memory, connection);
     return finish(connection, configuration, status, true);
 }
 
 void keyhole_quic_free(struct keyhole_quic_connection *connection) {
     if (!connection) return;
-    if (connection->conn) ngtcp2_conn_del(connection->conn);
+    if (connection->conn) {
+        /* An assertion stands before what it forbids, so that this goes well also after one has failed, or is given up in turn. */
+        connection->broken[0] = 0;
+        int status;
+        GUARDED(connection, status, (ngtcp2_conn_del(connection->conn), 0));
+        (void)status;
+    }
+    keyhole_quic_free_memory(connection);
     if (connection->session) gnutls_deinit(connection->session);
     free(connection);
 }
@@ -154,13 +167,18 @@ int keyhole_quic_read(struct keyhole_quic_connection *connection, uint64_t name,
     struct keyhole_quic_path path;
     keyhole_quic_make_path(&path, name);
     const ngtcp2_pkt_info info = {.ecn = ecn};
-    int status = ngtcp2_conn_read_pkt(connection->conn, &path.path, &info, packet, length, now);
+    int status;
+    GUARDED(connection, status, ngtcp2_conn_read_pkt(connection->conn, &path.path, &info, packet, length, now));
     if (status == NGTCP2_ERR_DRAINING) connection->close_received = !connection->reset_received;
     if (status == 0) drop_session_after_handshake(connection);
     return status;
 }
 
-int keyhole_quic_handle_expiry(struct keyhole_quic_connection *connection, uint64_t now) { return ngtcp2_conn_handle_expiry(connection->conn, now); }
+int keyhole_quic_handle_expiry(struct keyhole_quic_connection *connection, uint64_t now) {
+    int status;
+    GUARDED(connection, status, ngtcp2_conn_handle_expiry(connection->conn, now));
+    return status;
+}
 
 uint64_t keyhole_quic_expiry(const struct keyhole_quic_connection *connection) { return ngtcp2_conn_get_expiry(connection->conn); }
 
@@ -173,8 +191,9 @@ struct keyhole_quic_written keyhole_quic_write(struct keyhole_quic_connection *c
     ngtcp2_ssize consumed = -1;
     uint32_t flags = (more ? NGTCP2_WRITE_STREAM_FLAG_MORE : 0) | (fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : 0);
     _Static_assert(sizeof(struct iovec) == sizeof(ngtcp2_vec), "ngtcp2_vec is an iovec");
-    written.packet = ngtcp2_conn_writev_stream(connection->conn, &path.path, &info, dest, capacity, &consumed, flags, stream,
-                                               (const ngtcp2_vec *)vectors, count, now);
+    GUARDED(connection, written.packet,
+            ngtcp2_conn_writev_stream(connection->conn, &path.path, &info, dest, capacity, &consumed, flags, stream,
+                                      (const ngtcp2_vec *)vectors, count, now));
     written.consumed = consumed;
     written.ecn = (uint8_t)info.ecn;
     if (written.packet > 0) written.name = keyhole_quic_name(&path.path.remote);
@@ -188,8 +207,10 @@ uint64_t keyhole_quic_current_name(struct keyhole_quic_connection *connection) {
 int keyhole_quic_migrate(struct keyhole_quic_connection *connection, uint64_t name, bool validate_first, uint64_t now) {
     struct keyhole_quic_path path;
     keyhole_quic_make_path(&path, name);
-    return validate_first ? ngtcp2_conn_initiate_migration(connection->conn, &path.path, now)
-                          : ngtcp2_conn_initiate_immediate_migration(connection->conn, &path.path, now);
+    int status;
+    GUARDED(connection, status, validate_first ? ngtcp2_conn_initiate_migration(connection->conn, &path.path, now)
+                                               : ngtcp2_conn_initiate_immediate_migration(connection->conn, &path.path, now));
+    return status;
 }
 
 void keyhole_quic_set_keep_alive(struct keyhole_quic_connection *connection, uint64_t timeout) {
@@ -215,7 +236,9 @@ ssize_t keyhole_quic_write_close(struct keyhole_quic_connection *connection, uin
     else if (library_error) ngtcp2_ccerr_set_liberr(&error, library_error, NULL, 0);
 #endif
     ngtcp2_pkt_info info;
-    return ngtcp2_conn_write_connection_close(connection->conn, NULL, &info, dest, capacity, &error, now);
+    ssize_t written;
+    GUARDED(connection, written, ngtcp2_conn_write_connection_close(connection->conn, NULL, &info, dest, capacity, &error, now));
+    return written;
 }
 
 void keyhole_quic_received_close(struct keyhole_quic_connection *connection, struct keyhole_quic_close *close) {

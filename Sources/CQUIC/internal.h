@@ -10,6 +10,8 @@
 #include <ngtcp2/ngtcp2.h>
 #include <ngtcp2/ngtcp2_crypto.h>
 #include <ngtcp2/ngtcp2_crypto_gnutls.h>
+#include <setjmp.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +26,10 @@ struct keyhole_quic_credentials {
     bool server;
 };
 
+struct keyhole_quic_link {
+    struct keyhole_quic_link *next, *previous;
+};
+
 struct keyhole_quic_connection {
     ngtcp2_crypto_conn_ref reference;
     ngtcp2_conn *conn;
@@ -34,7 +40,35 @@ struct keyhole_quic_connection {
     uint8_t expected_key[32];
     uint8_t peer_key[32];
     bool key_expected, peer_known, wrong_peer, reset_received, close_received;
+    ngtcp2_mem memory;
+    struct keyhole_quic_link blocks;
+    /* Where an assertion of ngtcp2 has failed; empty before. */
+    char broken[96];
 };
+
+/* Where to go on when an assertion fails. */
+struct keyhole_quic_guard {
+    struct keyhole_quic_connection *connection;
+    jmp_buf place;
+};
+extern _Thread_local struct keyhole_quic_guard *keyhole_quic_guard;
+
+/* Sets `result` to what the call of ngtcp2 returns, or to keyhole_quic_broken. No handler of ours may be left by a jump: what they call
+ * in turn asserts nothing. */
+#define GUARDED(subject, result, call)                                                                                               \
+    do {                                                                                                                             \
+        struct keyhole_quic_guard guard = {.connection = (subject)}, *outer = keyhole_quic_guard;                                    \
+        (result) = keyhole_quic_broken;                                                                                              \
+        if (!guard.connection->broken[0] && setjmp(guard.place) == 0) {                                                              \
+            keyhole_quic_guard = &guard;                                                                                             \
+            (result) = (call);                                                                                                       \
+        }                                                                                                                            \
+        keyhole_quic_guard = outer;                                                                                                  \
+    } while (0)
+
+void keyhole_quic_make_memory(struct keyhole_quic_connection *);
+/* Frees what ngtcp2 has left. */
+void keyhole_quic_free_memory(struct keyhole_quic_connection *);
 
 /* An ngtcp2 path made of a synthetic name. ngtcp2 only compares addresses, so they need not exist: both are an IPv6 address of the
  * discard prefix (RFC 6666) that holds the name.

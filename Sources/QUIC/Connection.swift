@@ -33,7 +33,7 @@ public final class Connection {
     public let isServer: Bool
     public var handler: (any ConnectionHandler)?
 
-    var handle: OpaquePointer!
+    package var handle: OpaquePointer!
     var names: PathNames
     /// The ids under which packets find this connection.
     var ids: Set<ConnectionID> = []

@@ -312,12 +312,16 @@ public final class Endpoint {
         case keyhole_quic_handshake_late: (reason, tellPeer) = (.handshakeTimeout, false)
         case keyhole_quic_drop, keyhole_quic_retry: (reason, tellPeer) = (.transport(code: 0x1, reason: "", byPeer: false), false)
         case keyhole_quic_version: (reason, tellPeer) = (.version, false)
+        case keyhole_quic_broken:
+            // Nothing can be said about it, but who sends more is told by a reset that the connection is gone.
+            let text = String(cString: keyhole_quic_error_text(connection.handle, status))
+            return end(connection, .transport(code: 0x1, reason: text, byPeer: false), packet: [], remembersIDs: false, now: now)
         default:
             if keyhole_quic_wrong_peer(connection.handle) {
                 reason = .wrongPeer
             } else {
                 let alert = UInt64(keyhole_quic_tls_alert(connection.handle))
-                reason = .transport(code: alert == 0 ? 0x1 : 0x100 + alert, reason: String(cString: keyhole_quic_error_text(status)), byPeer: false)
+                reason = .transport(code: alert == 0 ? 0x1 : 0x100 + alert, reason: String(cString: keyhole_quic_error_text(connection.handle, status)), byPeer: false)
             }
         }
         end(connection, reason, packet: tellPeer ? closePacket(connection, libraryError: status, now: now) : [], now: now)
@@ -341,7 +345,7 @@ public final class Endpoint {
         }
     }
 
-    private func end(_ connection: Connection, _ reason: CloseReason, packet: [UInt8], now: Instant) {
+    private func end(_ connection: Connection, _ reason: CloseReason, packet: [UInt8], remembersIDs: Bool = true, now: Instant) {
         guard !connection.isClosed, !connection.isEnding else { return }
         connection.isEnding = true
         let lingering = max(Duration.milliseconds(300), Duration.nanoseconds(Int64(3 * keyhole_quic_statistics(connection.handle).probe_timeout)))
@@ -350,7 +354,7 @@ public final class Endpoint {
         for id in connection.ids { connections[id] = nil }
         lastFound = nil
         if !connection.isServer { dialled.removeAll { $0 === connection } }
-        closed.add(ids: connection.ids, packet: packet, until: now + lingering)
+        if remembersIDs { closed.add(ids: connection.ids, packet: packet, until: now + lingering) }
         if connection.isServer && !connection.isEstablished { handshakes -= 1 }
         connectionCount -= 1
         connection.end(reason)

@@ -131,6 +131,7 @@ extern const int keyhole_quic_drop;            /* from read: forget the connecti
 extern const int keyhole_quic_version;         /* from read: the peer offers other QUIC versions */
 extern const int keyhole_quic_idle;            /* from expiry: nothing was heard for the idle timeout */
 extern const int keyhole_quic_handshake_late;  /* from expiry: no handshake within the handshake timeout */
+extern const int keyhole_quic_broken;          /* from anywhere: the library has lost its way and the connection with it */
 
 /* The name of the path in use. */
 uint64_t keyhole_quic_current_name(struct keyhole_quic_connection *);
@@ -182,6 +183,7 @@ void keyhole_quic_allow_streams(struct keyhole_quic_connection *, uint64_t count
 void keyhole_quic_reset_stream(struct keyhole_quic_connection *, int64_t id, uint64_t code);
 void keyhole_quic_stop_sending(struct keyhole_quic_connection *, int64_t id, uint64_t code);
 
-const char *keyhole_quic_error_text(int code);
+/* The text of an error that a call for this connection has returned. */
+const char *keyhole_quic_error_text(const struct keyhole_quic_connection *, int code);
 
 #endif
