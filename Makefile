@@ -6,6 +6,7 @@
 #   make bench              the figures, each against what it has to reach
 #   make natlab-full        which path is taken between any two of the networks people are behind (as root; make natlab tries some)
 #   make soak               a million requests of all kinds at pkarr-serve, whose memory has to stay where it is
+#   make hostile            a million packets of a client that has proved its key and means harm, which the listener has to outlive
 #   make fuzz               every parser on a bounded number of inputs
 #   make completions        write the shells' completions anew after an option has changed
 
@@ -41,7 +42,7 @@ relay_packages = nginx-light tinyproxy caddy nftables openssl iproute2 systemd
 natlab_packages = iproute2 nftables conntrack gcc tinyproxy miniupnpd-nftables miniupnpc openssl
 bench_packages = jq openssl haproxy ngtcp2-client ngtcp2-server nginx-light dnsperf
 
-.PHONY: build deps demo test-deps test lint unit commands race interop natlab natlab-full soak fuzz debian13 debian13-packages bench completions install clean
+.PHONY: build deps demo test-deps test lint unit commands race interop natlab natlab-full soak hostile fuzz debian13 debian13-packages bench completions install clean
 
 build: $(static)/libstdc++.a
 	$(SWIFT) build $(release)
@@ -92,6 +93,10 @@ natlab-full: build $(venv)/installed
 # Some minutes; the commands' tests have a short one.
 soak: build $(venv)/installed
 	KEYHOLE_BIN=$(built) $(venv)/bin/python Tests/soak.py
+
+# The unit tests send some thousands.
+hostile:
+	HOSTILE_PACKETS=1000000 $(SWIFT) test --filter HostileClients
 
 fuzz:
 	Tests/Fuzz/run

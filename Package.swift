@@ -58,7 +58,7 @@ let libraries: [[Target]] = [
     library("Discovery", ["PublicationState", "Mainline", "RateLimits", "Iroh", "Pkarr", "HTTPClient", "EventLoop", "JSON", "Crypto", "Platform"]),
     library("DNSServer", ["Pkarr", "RateLimits", "EventLoop", "Crypto", "Platform"]),
     library("PkarrRelay", ["Metrics", "Discovery", "Mainline", "Pkarr", "HTTPServer", "RateLimits", "EventLoop", "Crypto", "Platform"], testedWith: ["HTTPClient"]),
-    library("QUIC", ["CQUIC", "Iroh", "Crypto", "Platform"]),
+    library("QUIC", ["CQUIC", "Iroh", "Crypto", "Platform"], testedWith: ["HostileClient"]),
     library("HolePunching", ["QUIC", "RateLimits", "Crypto", "Platform"]),
     library("Paths", ["CPlatform", "HolePunching", "STUN", "QUIC", "IrohRelayClient", "HTTPClient", "Iroh", "EventLoop", "Crypto", "Platform"], testedWith: ["IrohRelay"]),
     library("Tunnel", ["Paths", "QUIC", "Iroh", "EventLoop", "JSON", "Crypto", "Platform"]),
@@ -84,11 +84,17 @@ let commands: [Target] = [
     command("tunnel-bridge", ["Tunnel"]),
 ]
 
+let testSupport: [Target] = [
+    .target(name: "TestSupport", path: "Tests/TestSupport"),
+    .target(name: "HostileKeys", dependencies: ["CQUIC"], path: "Tests/HostileKeys"),
+    .target(name: "HostileClient", dependencies: ["HostileKeys", "QUIC", "Iroh", "Crypto", "Platform"], path: "Tests/HostileClient"),
+]
+
 let package = Package(
     name: "keyhole",
     // Only for the fuzz targets, a package of their own in Tests/Fuzz.
-    products: [.library(name: "Libraries", targets: libraries.map { $0[0].name })],
+    products: [.library(name: "Libraries", targets: libraries.map { $0[0].name } + ["HostileClient"])],
     dependencies: [.package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")],
-    targets: systemLibraries + libraries.flatMap { $0 } + commands + [.target(name: "TestSupport", path: "Tests/TestSupport")],
+    targets: systemLibraries + libraries.flatMap { $0 } + commands + testSupport,
     swiftLanguageModes: [.v6]
 )
