@@ -88,7 +88,7 @@ natlab: build $(venv)/installed
 
 # Some minutes, and the README's picture.
 natlab-full: build $(venv)/installed
-	KEYHOLE_BIN=$(built) Tests/NATLab/matrix --iroh --svg Tests/NATLab/matrix.svg
+	KEYHOLE_BIN=$(built) Tests/NATLab/matrix --iroh --delay 10 --svg Tests/NATLab/matrix.svg
 
 # Some minutes; the commands' tests have a short one.
 soak: build $(venv)/installed

@@ -25,9 +25,8 @@ from iroh_peer import ALPN, out  # noqa: E402
 from NATLab.flows import PIECE, content  # noqa: E402
 from NATLab.internet import SERVICES  # noqa: E402
 from NATLab.pairs import LONGEST_MOVE, PIECES, TICK  # noqa: E402
+from NATLab.services import WITHOUT_TLS  # noqa: E402
 
-# Without TLS, since our authority is unknown to it.
-RELAY = "http://relay.example/"
 COOKIE = bytes.fromhex("2112a442")
 FAMILIES = {4: (socket.AF_INET, "0.0.0.0"), 6: (socket.AF_INET6, "::")}
 # A STUN server that has not answered after so many seconds can't be reached; it is asked so often.
@@ -70,7 +69,7 @@ class Start:
         builder.apply_minimal()
         builder.alpns([ALPN])
         relays = iroh.RelayMap.empty()
-        relays.insert(iroh.RelayConfig(url=RELAY))
+        relays.insert(iroh.RelayConfig(url=WITHOUT_TLS))
         builder.relay_mode(iroh.RelayMode.custom(relays))
         for one in self.bind:
             builder.bind_addr(one)
@@ -83,7 +82,7 @@ class Start:
 async def listen(given):
     endpoint = await Start(given["address"]).endpoint()
     await asyncio.wait_for(endpoint.online(), LONGEST_MOVE)
-    out(id=str(endpoint.id()), relay=RELAY, addresses=endpoint.addr().direct_addresses())
+    out(id=str(endpoint.id()), relay=WITHOUT_TLS, addresses=endpoint.addr().direct_addresses())
     connection = await (await (await endpoint.accept_next()).accept()).connect()
     stream = await connection.accept_bi()
     while piece := await stream.recv().read(1 << 16):

@@ -12,7 +12,7 @@ from NATLab.namespaces import Refused, tool
 ROOT = Path(__file__).resolve().parent.parent.parent
 # A service, or a command that has nothing to say for so many seconds, has failed; nothing is decided by this.
 PATIENCE = int(os.environ.get("PATIENCE", 60))
-RELAY = "https://relay.example/"
+RELAY, WITHOUT_TLS = "https://relay.example/", "http://relay.example/"
 
 
 def command(name):
