@@ -52,8 +52,13 @@ class End:
         self.process.stdout.close()
 
 
-def run(home, away):
-    """What becomes of a connection between the two sites."""
+def host(address):
+    return address.rsplit(":", 1)[0]
+
+
+def run(home, away, announced):
+    """What becomes of a connection between the two sites. The dialler is told the relay, and of the listener's addresses those on hosts that
+    our listener announces too: neither starts with knowing more."""
     result = {"path": None, "first_byte_ms": None, "direct_ms": None, "bytes": 0, "error": None}
     if home.kind.behaviour.proxied or away.kind.behaviour.proxied:
         return result | {"error": "the Python package of iroh can't be told of a proxy"}
@@ -64,6 +69,8 @@ def run(home, away):
         listener.next()
         listener.tell({"address": address})
         peer = listener.next()
+        known = {host(address) for address in announced}
+        peer["addresses"] = [address for address in peer["addresses"] if host(address) in known]
         dialler.next()
         dialler.tell({"peer": peer, "patience": LONGEST_MOVE if punchable(home.kind, away.kind) else 0})
         return result | dialler.next()

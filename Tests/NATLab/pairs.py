@@ -62,8 +62,8 @@ class Matrix(Sites):
 
     def run(self, listener, dialler):
         """What happens between the two, as an object to be printed."""
-        result = {"listener": listener, "dialler": dialler, "expected": expected(KINDS[listener], KINDS[dialler]), "path": None,
-                  "remote": None, "first_byte_ms": None, "direct_ms": None, "bytes": 0, "failed": [], "error": None}
+        result = {"listener": listener, "dialler": dialler, "expected": expected(KINDS[listener], KINDS[dialler]),
+                  "announced": [], "path": None, "remote": None, "first_byte_ms": None, "direct_ms": None, "bytes": 0, "failed": [], "error": None}
         try:
             self.transfer(self.listeners[listener], self.diallers[dialler], result)
         except (Refused, OSError, ValueError, AssertionError) as error:
@@ -84,6 +84,7 @@ class Matrix(Sites):
             # Without its relay it would be known by its addresses only.
             while not endpoint["relay_urls"]:
                 endpoint = service.next()
+            result["announced"] = endpoint["addresses"]
             file = self.internet.path(f"endpoint{tag}")
             file.write_text(json.dumps(endpoint) + "\n")
             self.dial(away, file, result)
