@@ -146,9 +146,7 @@ void keyhole_quic_free(struct keyhole_quic_connection *connection) {
     if (connection->conn) {
         /* An assertion stands before what it forbids, so that this goes well also after one has failed, or is given up in turn. */
         connection->broken[0] = 0;
-        int status;
-        GUARDED(connection, status, (ngtcp2_conn_del(connection->conn), 0));
-        (void)status;
+        GUARD(connection, ngtcp2_conn_del(connection->conn));
     }
     keyhole_quic_free_memory(connection);
     if (connection->session) gnutls_deinit(connection->session);
@@ -217,7 +215,14 @@ void keyhole_quic_set_keep_alive(struct keyhole_quic_connection *connection, uin
     ngtcp2_conn_set_keep_alive_timeout(connection->conn, timeout);
 }
 
-void keyhole_quic_paced(struct keyhole_quic_connection *connection, uint64_t now) { ngtcp2_conn_update_pkt_tx_time(connection->conn, now); }
+bool keyhole_quic_paced(struct keyhole_quic_connection *connection, uint64_t now, uint64_t before) {
+#ifndef NGTCP2_BEFORE_1_0
+    /* It asserts that its times go forward. */
+    if (before > 0) return false;
+#endif
+    GUARD(connection, ngtcp2_conn_update_pkt_tx_time(connection->conn, now - before));
+    return true;
+}
 
 ssize_t keyhole_quic_write_close(struct keyhole_quic_connection *connection, uint8_t *dest, size_t capacity, bool application, int library_error,
                                  uint64_t code, const uint8_t *reason, size_t reason_length, uint64_t now) {
@@ -279,7 +284,9 @@ struct keyhole_quic_statistics keyhole_quic_statistics(const struct keyhole_quic
 }
 
 int keyhole_quic_open_stream(struct keyhole_quic_connection *connection, int64_t *id, void *stream_owner) {
-    return ngtcp2_conn_open_bidi_stream(connection->conn, id, stream_owner);
+    int status;
+    GUARDED(connection, status, ngtcp2_conn_open_bidi_stream(connection->conn, id, stream_owner));
+    return status;
 }
 
 void keyhole_quic_set_stream_owner(struct keyhole_quic_connection *connection, int64_t id, void *stream_owner) {
@@ -287,15 +294,15 @@ void keyhole_quic_set_stream_owner(struct keyhole_quic_connection *connection, i
 }
 
 void keyhole_quic_consumed(struct keyhole_quic_connection *connection, int64_t id, uint64_t count) {
-    ngtcp2_conn_extend_max_stream_offset(connection->conn, id, count);
+    GUARD(connection, ngtcp2_conn_extend_max_stream_offset(connection->conn, id, count));
 }
 
 void keyhole_quic_consumed_connection(struct keyhole_quic_connection *connection, uint64_t count) {
-    ngtcp2_conn_extend_max_offset(connection->conn, count);
+    GUARD(connection, ngtcp2_conn_extend_max_offset(connection->conn, count));
 }
 
 void keyhole_quic_allow_streams(struct keyhole_quic_connection *connection, uint64_t count) {
-    ngtcp2_conn_extend_max_streams_bidi(connection->conn, count);
+    GUARD(connection, ngtcp2_conn_extend_max_streams_bidi(connection->conn, count));
 }
 
 #ifdef NGTCP2_BEFORE_1_0
@@ -304,6 +311,10 @@ void keyhole_quic_allow_streams(struct keyhole_quic_connection *connection, uint
 #define SHUTDOWN(direction, connection, id, code) ngtcp2_conn_shutdown_stream_##direction((connection)->conn, 0, id, code)
 #endif
 
-void keyhole_quic_reset_stream(struct keyhole_quic_connection *connection, int64_t id, uint64_t code) { SHUTDOWN(write, connection, id, code); }
+void keyhole_quic_reset_stream(struct keyhole_quic_connection *connection, int64_t id, uint64_t code) {
+    GUARD(connection, SHUTDOWN(write, connection, id, code));
+}
 
-void keyhole_quic_stop_sending(struct keyhole_quic_connection *connection, int64_t id, uint64_t code) { SHUTDOWN(read, connection, id, code); }
+void keyhole_quic_stop_sending(struct keyhole_quic_connection *connection, int64_t id, uint64_t code) {
+    GUARD(connection, SHUTDOWN(read, connection, id, code));
+}

@@ -53,8 +53,8 @@ struct keyhole_quic_guard {
 };
 extern _Thread_local struct keyhole_quic_guard *keyhole_quic_guard;
 
-/* Sets `result` to what the call of ngtcp2 returns, or to keyhole_quic_broken. No handler of ours may be left by a jump: what they call
- * in turn asserts nothing. */
+/* Sets `result` to what the call of ngtcp2 returns, or to keyhole_quic_broken. What a handler calls in turn has a guard of its own, so
+ * that no jump leaves a handler. */
 #define GUARDED(subject, result, call)                                                                                               \
     do {                                                                                                                             \
         struct keyhole_quic_guard guard = {.connection = (subject)}, *outer = keyhole_quic_guard;                                    \
@@ -64,6 +64,14 @@ extern _Thread_local struct keyhole_quic_guard *keyhole_quic_guard;
             (result) = (call);                                                                                                       \
         }                                                                                                                            \
         keyhole_quic_guard = outer;                                                                                                  \
+    } while (0)
+
+/* The same for a call whose result is of no use: the next one tells. */
+#define GUARD(subject, call)                                                                                                         \
+    do {                                                                                                                             \
+        int ignored;                                                                                                                 \
+        GUARDED(subject, ignored, ((void)(call), 0));                                                                                \
+        (void)ignored;                                                                                                               \
     } while (0)
 
 void keyhole_quic_make_memory(struct keyhole_quic_connection *);

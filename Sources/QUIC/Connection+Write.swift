@@ -19,10 +19,10 @@ extension Connection {
     /// Batches written for one connection before others get their turn.
     private static let batchesPerTurn = 8
     /// Intervals shorter than the timer can measure are not paced: what the pacer would spread over less than this is sent at once.
-    private static let pacingGrain: UInt64 = 1_000_000
+    private static let pacingGrain = 1_000_000.0
     /// Nothing is held back for longer. A round trip that an interruption was part of is measured as long as that was, and would stop all
     /// sending for as long again.
-    private static let longestPause: UInt64 = 100_000_000
+    private static let longestPause = 100_000_000.0
 
     /// How a turn of writing ended.
     enum Turn {
@@ -141,10 +141,12 @@ extension Connection {
     /// (spec/quic-interop.md, "Traps" 1), and the first window on another path.
     private func pace(_ statistics: keyhole_quic_statistics, _ now: Instant) {
         guard isConfirmed, statistics.latest_rtt > 0, unpaced > 0 else { return }
-        let interval = UInt64(unpaced) * statistics.smoothed_rtt / max(1, statistics.congestion_window * 5 / 4)
+        let interval = Double(unpaced) * Double(statistics.smoothed_rtt) / max(1, Double(statistics.congestion_window) * 1.25)
         guard interval >= Self.pacingGrain else { return }
-        // The pacer waits from the time that it is told on.
-        keyhole_quic_paced(handle, now.nanoseconds - (interval - min(interval, Self.longestPause)))
+        // The pacer waits from the time that it is told on, which can't be before the machine was started. ngtcp2 1.x can't be told the past:
+        // then it is told nothing until the pause is short enough.
+        let excess = UInt64(min(max(0, interval - Self.longestPause), Double(now.nanoseconds)))
+        guard keyhole_quic_paced(handle, now.nanoseconds, excess) else { return }
         unpaced = 0
     }
 }

@@ -157,8 +157,7 @@ public final class Connection {
 
     /// Follows ngtcp2 to the path in use.
     private func notePath() {
-        let before = path
-        guard names.setCurrent(keyhole_quic_current_name(handle)), path != before else { return }
+        guard names.setCurrent(keyhole_quic_current_name(handle)) else { return }
         pendingMoved = true
         endpoint.hasNews(self)
     }

@@ -64,7 +64,7 @@ struct PathNames {
 
     func path(named name: UInt64) -> NetworkPath? { entries.first { $0.name == name }?.path }
 
-    /// Notes which path ngtcp2 goes along. Returns whether that is another than before.
+    /// Notes which path ngtcp2 goes along. Returns whether it leads elsewhere than before.
     mutating func setCurrent(_ name: UInt64) -> Bool {
         let before = entries[current]
         guard name != before.name else { return false }
@@ -73,13 +73,13 @@ struct PathNames {
         current = entries.firstIndex { $0.name == name }!
         generation += 1
         entries[current].generation = generation
-        if entries[current].path == before.path {
-            // What still comes to the former id belongs to the path in use.
-            note(before.destination)
-        } else {
+        guard entries[current].path == before.path else {
             ids = []
+            return true
         }
-        return true
+        // What still comes to the former id belongs to the path in use.
+        note(before.destination)
+        return false
     }
 
     private mutating func note(_ id: ConnectionID) {

@@ -234,21 +234,22 @@ def test_ipv6_and_ipv4(listen, dial):
         assert dial(listen(program=["cat"], bind=bind).address, input=b"hello").out == "hello"
 
 
-def test_a_listener_that_was_restarted_is_reached_again(listen, listen_for, echo, tunnel, service, tmp_path):
-    first = listen_for(echo)
-    address = tunnel(first.address)
+def test_a_listener_that_is_started_again_is_reached_again_within_a_second_however_it_ended(listen, listen_for, echo, tunnel, tmp_path):
+    running = listen_for(echo)
+    address = tunnel(running.address)
     assert ask(address, b"one", PATIENCE) == b"one"
-    # Killed, so that nobody is told: the next process answers the old connection's packets with a reset.
-    first.process.kill()
-    first.process.wait()
-    listen("--bridge", tmp_path / "serve.sock", bind=first.address)
-    started = time.monotonic()
-    # A stream that meets the reset is lost with its connection; the one after it finds a new one.
-    wait_for(lambda: answers(address, b"two"))
-    # Well before the idle time-out would have found out.
-    assert time.monotonic() - started < 15
-    lines_printed = tunnel.dialler.next(), tunnel.dialler.next()
-    assert [line["remote"] for line in lines_printed] == [first.address] * 2
+    for _ in range(3):
+        # Nobody is told: the next process answers packets of the old connection with a reset that is believed, for it has the same key.
+        running.process.kill()
+        running.process.wait()
+        started = time.monotonic()
+        running = listen("--bridge", tmp_path / "serve.sock", bind=running.address)
+        # A stream that meets the reset is lost with its connection; the one after it finds a new one.
+        wait_for(lambda: answers(address, b"two"))
+        # Nothing here waits for a time-out; the rest is a machine that is busy.
+        assert time.monotonic() - started < 3
+    lines_printed = [tunnel.dialler.next() for _ in range(4)]
+    assert [line["remote"] for line in lines_printed] == [running.address] * 4
 
 
 def answers(address, data):

@@ -176,6 +176,7 @@ public final class HostileClient<Source: Choices> {
         if choices.once(in: 64) { id = choices.bytes(8) }
         let token = [UInt8](repeating: UInt8(truncatingIfNeeded: ownSequence), count: 16)
         tokens.append(token)
+        if tokens.count > 64 { tokens.removeFirst() }
         return Frame.newConnectionID(ownSequence, retirePriorTo: prior, id: id, token: token)
     }
 

@@ -244,6 +244,31 @@ import Testing
         #expect(names.currentName == 12, "the path in use is not forgotten")
         #expect(names.path(named: 10) == nil)
     }
+
+    @Test("After a move every other path is new, also one that comes back under its old id")
+    func generations() {
+        var last: UInt64 = 10
+        func path(_ port: Int) -> NetworkPath { NetworkPath(transport: 0, remote: SocketAddress("192.0.2.1:\(port)")!) }
+        let id = ConnectionID(bytes: [1])
+        var names = PathNames(path(1), destination: id, name: 10)
+        func name(_ port: Int) -> UInt64 {
+            names.name(for: path(port), destination: id, isEstablished: true) {
+                last += 1
+                return last
+            }
+        }
+        func move(_ name: UInt64) -> Bool { names.setCurrent(name) }
+        #expect(name(2) == 11 && name(3) == 12)
+        #expect(move(11))
+        #expect(name(2) == 11)
+        #expect(name(3) == 13 && name(1) == 14)
+        #expect(name(3) == 13 && name(1) == 14, "in one generation a path keeps its name")
+        #expect(names.path(named: 10) == path(1) && names.path(named: 12) == path(3), "the library may still send there")
+        #expect(move(10), "it may go back to the path before by itself")
+        #expect(name(1) == 10 && name(2) == 15)
+        #expect(!move(99), "also to one that is long forgotten: then packets go where the peer was last")
+        #expect(names.currentName == 99 && names.currentPath == path(1) && name(1) == 99)
+    }
 }
 
 @Suite struct FlowControl {

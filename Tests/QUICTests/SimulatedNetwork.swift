@@ -24,7 +24,8 @@ final class SimulatedNetwork {
         var isRelayed: Bool { if case .relayed = to { true } else { false } }
     }
 
-    private(set) var now = Instant(nanoseconds: 1_000_000_000)
+    /// A machine that has been up for a while.
+    private(set) var now = Instant(nanoseconds: 1_000_000_000_000)
     private var underway: [(arrival: Instant, datagram: Datagram)] = []
     private var hosts: [NetworkPath.Remote: Host] = [:]
     /// Everything that was sent, whatever became of it.

@@ -142,8 +142,8 @@ int keyhole_quic_migrate(struct keyhole_quic_connection *, uint64_t name, bool v
 /* How long nothing may be sent or received before a PING goes out. */
 void keyhole_quic_set_keep_alive(struct keyhole_quic_connection *, uint64_t timeout);
 
-/* Tells the pacer that everything written so far has been sent. */
-void keyhole_quic_paced(struct keyhole_quic_connection *, uint64_t now);
+/* Tells the pacer that everything written so far was sent so long before now. False when it can't be told: ngtcp2 1.x knows only now. */
+bool keyhole_quic_paced(struct keyhole_quic_connection *, uint64_t now, uint64_t before);
 
 /* Writes CONNECTION_CLOSE for a library error, or with `application` for an application code. */
 ssize_t keyhole_quic_write_close(struct keyhole_quic_connection *, uint8_t *dest, size_t capacity, bool application, int library_error,
