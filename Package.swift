@@ -29,6 +29,7 @@ let systemLibraries: [Target] = [
     .target(name: "CCurl", linkerSettings: [.linkedLibrary("dl")]),
     .target(name: "CMicrohttpd", linkerSettings: [.linkedLibrary("dl")]),
     .target(name: "CSQLite", linkerSettings: [.linkedLibrary("dl")]),
+    .target(name: "CPortMapping", linkerSettings: [.linkedLibrary("miniupnpc"), .linkedLibrary("natpmp")]),
     .target(
         name: "CQUIC",
         linkerSettings: [.linkedLibrary("ngtcp2"), .linkedLibrary("ngtcp2_crypto_gnutls"), .linkedLibrary("gnutls")]),
@@ -46,6 +47,7 @@ let libraries: [[Target]] = [
     library("DiskCache", ["CSQLite", "Platform"]),
     library("WebSocket", ["Crypto"]),
     library("STUN", ["Crypto", "Platform"]),
+    library("PortMapping", ["Platform"]),
     library("TLS", ["CGnuTLS"], testedWith: ["Platform"]),
     library("IrohRelay", ["Metrics", "Iroh", "WebSocket", "STUN", "TLS", "RateLimits", "EventLoop", "Crypto", "Platform"], testedWith: ["JSON"]),
     library("Mainline", ["Crypto", "Platform", "Pkarr", "RateLimits"]),
@@ -78,6 +80,7 @@ let commands: [Target] = [
     command("pkarr-publish", ["StateOptions", "PublicationState", "DiscoveryOptions", "Discovery"]),
     command("pkarr-resolve", ["StateOptions", "PublicationState", "DiscoveryOptions", "Discovery"]),
     command("pkarr-serve", ["Metrics", "PkarrRelay", "DiskCache", "DNSServer", "DiscoveryOptions", "Discovery", "RateLimits"]),
+    command("port-map", ["CPortMapping", "PortMapping", "EventLoop", "JSON", "Crypto", "Platform"]),
     command("quic-listen", ["Tunnel", "Paths", "Iroh"]),
     command("quic-dial", ["Tunnel", "Iroh"]),
     command("quic-relay", ["IrohRelay"]),
