@@ -4,10 +4,10 @@ import Platform
 public struct PortMapper {
     /// What routers are asked for, in seconds (RFC 6886, section 3.3, recommends it).
     public static let lifetime: UInt32 = 7200
-    /// A router that has restarted gets its other services one after the other.
+    /// A router that has restarted gets its services one after the other, and one that can't be heard is busy or away for a moment.
     static let settling: Duration = .seconds(5)
     /// Between attempts while there is no mapping, doubling.
-    static let firstRetry: Duration = .seconds(60), rarestRetry: Duration = .seconds(900)
+    static let firstRetry: Duration = .seconds(15), rarestRetry: Duration = .seconds(900)
 
     /// One question to a router.
     public struct Request: Equatable, Sendable {
@@ -31,6 +31,8 @@ public struct PortMapper {
     private struct Port {
         var number: UInt16
         var mapping: PortMapping?
+        /// Whether the router would not confirm it the last time.
+        var isDoubtful = false
         /// By what it was refused the last time.
         var reason: String?
     }
@@ -65,16 +67,20 @@ public struct PortMapper {
     public mutating func work(at host: IPAddress?, now: Instant, _ ask: Ask) -> [Event] {
         var events: [Event] = []
         var unspoken: [MappingProtocol: String] = [:]
-        var hasRestarted = false
+        var hasRestarted = false, isDoubtful = false
         for index in ports.indices {
             let outcome = host.map { find(ports[index], at: $0, &unspoken, &hasRestarted, now: now, ask) } ?? .failure(MappingRefusal("there is no router"))
             let former = ports[index].mapping
             switch outcome {
             case .success(let mapping):
                 ports[index].reason = nil
+                ports[index].isDoubtful = false
                 // A lifetime that runs down is no news.
                 if mapping.external != former?.external || mapping.internal != former?.internal { events.append(.mapped(mapping)) }
                 ports[index].mapping = mapping
+            case .failure where former != nil && !ports[index].isDoubtful:
+                ports[index].isDoubtful = true
+                isDoubtful = true
             case .failure(let refusal):
                 ports[index].mapping = nil
                 guard former != nil || ports[index].reason != refusal.reason else { break }
@@ -83,7 +89,7 @@ public struct PortMapper {
             }
         }
         if hasRestarted { events.insert(.restarted, at: 0) }
-        schedule(hasRestarted: hasRestarted, now: now)
+        schedule(soon: hasRestarted || isDoubtful, now: now)
         return events
     }
 
@@ -134,14 +140,14 @@ public struct PortMapper {
         _ = ask(Request(protocol: mapping.protocol, port: mapping.internal.port, suggested: mapping.external, lifetime: 0))
     }
 
-    private mutating func schedule(hasRestarted: Bool, now: Instant) {
+    private mutating func schedule(soon: Bool, now: Instant) {
         guard ports.contains(where: { $0.mapping != nil }) else {
             deadline = now + retry
             retry = min(retry * 2, Self.rarestRetry)
             return
         }
         retry = Self.firstRetry
-        if hasRestarted { return deadline = now + Self.settling }
+        if soon { return deadline = now + Self.settling }
         // At half the lifetime (RFC 6886, section 3.3; RFC 6887, section 11.2.1) or earlier.
         let lifetimes = ports.compactMap { $0.mapping?.lifetime }.filter { $0 > 0 }
         let half = lifetimes.min().map { Duration.seconds(Int64($0)) / 2 } ?? interval

@@ -54,7 +54,11 @@ final class MappingKeeper {
     private func ask(_ request: PortMapper.Request) -> Result<MappingGrant, MappingRefusal> {
         guard let router else { return .failure(MappingRefusal("there is no router")) }
         let answer = router.ask(request)
-        log.debug("\(request.protocol) for port \(request.port), \(request.lifetime) s: \(answer)")
+        let words = switch answer {
+        case .success(let grant): "\(grant.external) for \(grant.lifetime) s"
+        case .failure(let refusal): refusal.reason
+        }
+        log.debug("\(request.protocol), port \(request.port): \(words)")
         return answer
     }
 

@@ -104,7 +104,8 @@ final class Router {
     // UPnP
 
     private func askUPnP(_ request: PortMapper.Request) -> Result<MappingGrant, MappingRefusal> {
-        if upnp == nil { upnp = keyhole_upnp_find("\(address)", Self.searchTime) }
+        let wasKnown = upnp != nil
+        if !wasKnown { upnp = keyhole_upnp_find("\(address)", Self.searchTime) }
         guard let upnp else { return .failure(MappingRefusal("not spoken by the router", isUnspoken: true)) }
         var grant = keyhole_grant()
         var status = request.lifetime == 0
@@ -114,9 +115,10 @@ final class Router {
             status = keyhole_upnp_map(upnp, request.port, .random(in: 1024...65535), request.lifetime, &grant)
         }
         if status == 0 { return .success(MappingGrant(grant, hasEpoch: false)) }
-        // A router that has restarted may be found at another port.
         keyhole_upnp_free(upnp)
         self.upnp = nil
+        // One that has restarted may be found at another port.
+        if wasKnown, request.lifetime > 0 { return askUPnP(request) }
         return .failure(MappingRefusal(String(cString: keyhole_upnp_words(status)).lowercased()))
     }
 }

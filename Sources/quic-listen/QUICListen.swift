@@ -41,6 +41,9 @@ struct QUICListen: ToolkitCommand {
     @Flag(help: "Announce addresses of the local network too.")
     var lan = false
 
+    @Flag(help: "Don't ask the router to send on what comes to a port of it.")
+    var noPortMap = false
+
     @Option(help: ArgumentHelp("Socket of tunnel-bridge serve, which gives each stream its local connection.", valueName: "socket"))
     var bridge: String?
 
@@ -99,10 +102,11 @@ struct QUICListen: ToolkitCommand {
         let announcer = Announcer(key.publicKey, relays: relayList, over: driver, service: service, log: log)
         announcer.stunServers = relays.stunServers
         try announcer.start()
+        let routerPorts = noPortMap ? nil : RouterPorts(for: driver, on: loop, isVerbose: common.verbose, log: log)
         let reload = relays.relayList == nil ? nil : SignalWatcher(on: loop, SIGHUP) {
             announcer.setRelays { () throws(CommandError) in try relays.list() }
         }
-        return try withExtendedLifetime((server, backend, driver, reload)) {
+        return try withExtendedLifetime((server, backend, driver, routerPorts, reload)) {
             let status = service.run()
             if let failure = announcer.failure {
                 server.close()

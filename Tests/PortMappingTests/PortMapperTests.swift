@@ -64,6 +64,9 @@ func confirmation() {
     router.external = IPAddress("203.0.113.10")!
     #expect(router.work(&mapper) == [.mapped(mapping(4433, "203.0.113.10:4433", .upnp))])
     router.speaks = []
+    // It may have been busy.
+    #expect(router.work(&mapper) == [])
+    #expect(mapper.deadline == router.now + PortMapper.settling)
     let events = router.work(&mapper)
     #expect(events == [.unmapped(port: 4433, formerly: mapping(4433, "203.0.113.10:4433", .upnp), reason: "upnp: no answer")])
 }
@@ -103,7 +106,7 @@ func retries() {
         pauses.append(mapper.deadline - router.now)
         #expect(router.work(&mapper) == [])
     }
-    #expect(pauses == [.seconds(60), .seconds(120), .seconds(240), .seconds(480), .seconds(900), .seconds(900)])
+    #expect(pauses == [.seconds(15), .seconds(30), .seconds(60), .seconds(120), .seconds(240), .seconds(480)])
     #expect(router.work(&mapper, at: nil) == [.unmapped(port: 4433, formerly: nil, reason: "there is no router")])
     router.speaks = [.upnp]
     mapper.networkChanged(now: router.now)
