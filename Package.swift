@@ -75,14 +75,18 @@ let commands: [Target] = [
     .target(
         name: "DiscoveryOptions",
         dependencies: ["Discovery", "StateOptions", "Toolkit", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+    // What the tunnel's commands share: the router's ports.
+    .target(
+        name: "RouterPorts",
+        dependencies: ["Paths", "Toolkit", "EventLoop", "JSON", "Platform", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     command("iroh-txt", ["Iroh", "Pkarr"]),
     command("pkarr-build", ["StateOptions", "PublicationState", "Pkarr", "Iroh"]),
     command("pkarr-publish", ["StateOptions", "PublicationState", "DiscoveryOptions", "Discovery"]),
     command("pkarr-resolve", ["StateOptions", "PublicationState", "DiscoveryOptions", "Discovery"]),
     command("pkarr-serve", ["Metrics", "PkarrRelay", "DiskCache", "DNSServer", "DiscoveryOptions", "Discovery", "RateLimits"]),
     command("port-map", ["CPortMapping", "PortMapping", "EventLoop", "JSON", "Crypto", "Platform"]),
-    command("quic-listen", ["Tunnel", "Paths", "Iroh"]),
-    command("quic-dial", ["Tunnel", "Iroh"]),
+    command("quic-listen", ["RouterPorts", "Tunnel", "Paths", "Iroh"]),
+    command("quic-dial", ["RouterPorts", "Tunnel", "Iroh"]),
     command("quic-relay", ["IrohRelay"]),
     command("tunnel-bridge", ["Tunnel"]),
 ]

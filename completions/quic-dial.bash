@@ -163,7 +163,7 @@ _quic-dial() {
     local -a unparsed_words=("${COMP_WORDS[@]:1:${COMP_CWORD}}")
 
     local -a repeating_flags=()
-    local -a non_repeating_flags=(--no-relays --no-direct --stdio --verbose -v --version -h --help)
+    local -a non_repeating_flags=(--no-relays --no-direct --no-port-map --stdio --verbose -v --version -h --help)
     local -a repeating_options=(--stun)
     local -a non_repeating_options=(--key --alpn --endpoint --relay-token --timeout --bridge --log-format)
     __quic-dial_offer_flags_options -1

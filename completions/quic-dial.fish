@@ -20,7 +20,7 @@ function __quic-dial_parse_tokens -S
     set -l unparsed_tokens (__quic-dial_tokens -pc)
     switch $unparsed_tokens[1]
     case 'quic-dial'
-        __quic-dial_parse_subcommand -r 1 'key=' 'alpn=' 'endpoint=' 'relay-token=' 'no-relays' 'no-direct' 'stun=+' 'timeout=' 'bridge=' 'stdio' 'log-format=' 'v/verbose' 'version' 'h/help'
+        __quic-dial_parse_subcommand -r 1 'key=' 'alpn=' 'endpoint=' 'relay-token=' 'no-relays' 'no-direct' 'stun=+' 'no-port-map' 'timeout=' 'bridge=' 'stdio' 'log-format=' 'v/verbose' 'version' 'h/help'
         switch $unparsed_tokens[1]
         case 'help'
             __quic-dial_parse_subcommand -r 1 'version'
@@ -84,6 +84,7 @@ complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_op
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" no-relays' -l 'no-relays' -d 'Use no relays.'
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" no-direct' -l 'no-direct' -d 'Use relays only: no addresses of the peers, and no hole punching.'
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial"' -l 'stun' -d 'A STUN server that tells which address others see (repeatable; default: the peers\' relays).' -rfka ''
+complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" no-port-map' -l 'no-port-map' -d 'Don\'t ask the router to send on what comes to a port of it.'
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" timeout' -l 'timeout' -d 'Time after which a peer counts as unreachable.' -rfka ''
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" bridge' -l 'bridge' -d 'Socket of tunnel-bridge connect, which hands over the connections that want a stream.' -rfka ''
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" stdio' -l 'stdio' -d 'Open one stream and make it standard input and output.'

@@ -49,6 +49,7 @@ _quic-dial() {
         '--no-relays[Use no relays.]'
         '--no-direct[Use relays only\: no addresses of the peers, and no hole punching.]'
         '*--stun[A STUN server that tells which address others see (repeatable; default\: the peers'\'' relays).]:host\:port:'
+        '--no-port-map[Don'\''t ask the router to send on what comes to a port of it.]'
         '--timeout[Time after which a peer counts as unreachable.]:duration:'
         '--bridge[Socket of tunnel-bridge connect, which hands over the connections that want a stream.]:socket:'
         '--stdio[Open one stream and make it standard input and output.]'

@@ -163,7 +163,7 @@ _quic-listen() {
     local -a unparsed_words=("${COMP_WORDS[@]:1:${COMP_CWORD}}")
 
     local -a repeating_flags=()
-    local -a non_repeating_flags=(--lan --no-relays --verbose -v --version -h --help)
+    local -a non_repeating_flags=(--lan --no-port-map --no-relays --verbose -v --version -h --help)
     local -a repeating_options=(--alpn --bind --address --relay --stun)
     local -a non_repeating_options=(--key --bridge --retry-threshold --relay-list --relay-token --log-format)
     __quic-listen_offer_flags_options -1

@@ -20,7 +20,7 @@ function __quic-listen_parse_tokens -S
     set -l unparsed_tokens (__quic-listen_tokens -pc)
     switch $unparsed_tokens[1]
     case 'quic-listen'
-        __quic-listen_parse_subcommand -r 1 'key=' 'alpn=+' 'bind=+' 'address=+' 'lan' 'bridge=' 'retry-threshold=' 'relay=+' 'relay-list=' 'relay-token=' 'no-relays' 'stun=+' 'log-format=' 'v/verbose' 'version' 'h/help'
+        __quic-listen_parse_subcommand -r 1 'key=' 'alpn=+' 'bind=+' 'address=+' 'lan' 'no-port-map' 'bridge=' 'retry-threshold=' 'relay=+' 'relay-list=' 'relay-token=' 'no-relays' 'stun=+' 'log-format=' 'v/verbose' 'version' 'h/help'
         switch $unparsed_tokens[1]
         case 'help'
             __quic-listen_parse_subcommand -r 1 'version'
@@ -82,6 +82,7 @@ complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_o
 complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_or_options "quic-listen"' -l 'bind' -d 'UDP address to listen on; may be repeated. (default: a free port on 0.0.0.0 and [::])' -rfka ''
 complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_or_options "quic-listen"' -l 'address' -d 'Address to announce besides those found, such as a forwarded port; may be repeated.' -rfka ''
 complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_or_options "quic-listen" lan' -l 'lan' -d 'Announce addresses of the local network too.'
+complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_or_options "quic-listen" no-port-map' -l 'no-port-map' -d 'Don\'t ask the router to send on what comes to a port of it.'
 complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_or_options "quic-listen" bridge' -l 'bridge' -d 'Socket of tunnel-bridge serve, which gives each stream its local connection.' -rfka ''
 complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_or_options "quic-listen" retry-threshold' -l 'retry-threshold' -d 'Connections in their handshake from which on new clients have to prove their address by Retry.' -rfka ''
 complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_or_options "quic-listen"' -l 'relay' -d 'An iroh relay to be reachable through (repeatable; default: IROH_RELAYS, else none).' -rfka ''

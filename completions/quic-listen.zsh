@@ -47,6 +47,7 @@ _quic-listen() {
         '*--bind[UDP address to listen on; may be repeated. (default\: a free port on 0.0.0.0 and \[\:\:\])]:addr\:port:'
         '*--address[Address to announce besides those found, such as a forwarded port; may be repeated.]:addr\:port:'
         '--lan[Announce addresses of the local network too.]'
+        '--no-port-map[Don'\''t ask the router to send on what comes to a port of it.]'
         '--bridge[Socket of tunnel-bridge serve, which gives each stream its local connection.]:socket:'
         '--retry-threshold[Connections in their handshake from which on new clients have to prove their address by Retry.]:count:'
         '*--relay[An iroh relay to be reachable through (repeatable; default\: IROH_RELAYS, else none).]:URL:'

@@ -6,6 +6,7 @@ import JSON
 import Paths
 import Platform
 import QUIC
+import RouterPorts
 import Toolkit
 import Tunnel
 
@@ -20,6 +21,8 @@ final class Dialling {
     var usesRelays = true, usesAddresses = true
     /// Who is asked for our address instead of the peers' relays.
     var stunServers: [HostAndPort] = []
+    /// Asks the router to open our ports when that is of use; nil if that is not wanted.
+    var routerPorts: RouterPorts?
     /// The relays of the peers known, those of the newest line first.
     private var relays: [RelayURL] = []
     private var links: [PublicKey: PeerLink] = [:]
@@ -135,6 +138,8 @@ final class Dialling {
 
     private func show(_ connection: Connection, _ failures: [Dialer.Failure]) {
         guard let peer = connection.peer else { return }
+        // An open port may be what the direct path lacks.
+        if connection.path.isRelayed { routerPorts?.start() }
         guard printsStreams else { return log.notice("connected to \(peer) at \(driver.target(of: connection.path)), path \(connection.path.word)") }
         let roundTrip = connection.roundTrip.map { ($0.milliseconds * 1000).rounded() / 1000 }
         printLine([

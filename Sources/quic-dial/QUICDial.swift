@@ -7,6 +7,7 @@ import JSON
 import Paths
 import Platform
 import QUIC
+import RouterPorts
 import Toolkit
 import Tunnel
 
@@ -49,6 +50,8 @@ struct QUICDial: ToolkitCommand {
         "A STUN server that tells which address others see (repeatable; default: the peers' relays).", valueName: "host:port"))
     var stunServers: [HostAndPort] = []
 
+    @OptionGroup var portMap: PortMapOptions
+
     @Option(help: ArgumentHelp("Time after which a peer counts as unreachable.", valueName: "duration"))
     var timeout: DurationArgument = "10s"
 
@@ -84,6 +87,10 @@ struct QUICDial: ToolkitCommand {
         let dialling = Dialling(driver: driver, service: service, timeout: timeout.duration, log: log, printsStreams: !stdio && program.isEmpty)
         (dialling.usesRelays, dialling.usesAddresses) = (!noRelays, !noDirect)
         dialling.stunServers = stunServers
+        // Whoever opens one stream is gone before it would pay.
+        if bridge != nil, !noDirect, !portMap.isOff {
+            dialling.routerPorts = RouterPorts(for: driver, on: loop, isVerbose: common.verbose, log: log)
+        }
         defer {
             dialling.close()
             driver.close()

@@ -6,6 +6,7 @@ import Iroh
 import Paths
 import Platform
 import QUIC
+import RouterPorts
 import Toolkit
 import Tunnel
 
@@ -41,8 +42,7 @@ struct QUICListen: ToolkitCommand {
     @Flag(help: "Announce addresses of the local network too.")
     var lan = false
 
-    @Flag(help: "Don't ask the router to send on what comes to a port of it.")
-    var noPortMap = false
+    @OptionGroup var portMap: PortMapOptions
 
     @Option(help: ArgumentHelp("Socket of tunnel-bridge serve, which gives each stream its local connection.", valueName: "socket"))
     var bridge: String?
@@ -102,7 +102,8 @@ struct QUICListen: ToolkitCommand {
         let announcer = Announcer(key.publicKey, relays: relayList, over: driver, service: service, log: log)
         announcer.stunServers = relays.stunServers
         try announcer.start()
-        let routerPorts = noPortMap ? nil : RouterPorts(for: driver, on: loop, isVerbose: common.verbose, log: log)
+        let routerPorts = portMap.isOff ? nil : RouterPorts(for: driver, on: loop, isVerbose: common.verbose, log: log)
+        routerPorts?.start()
         let reload = relays.relayList == nil ? nil : SignalWatcher(on: loop, SIGHUP) {
             announcer.setRelays { () throws(CommandError) in try relays.list() }
         }

@@ -7,7 +7,7 @@ import Toolkit
 
 /// Has port-map(1), as a child of ours, keep our ports open at the router. It ends when we do, however we end: its standard input is a
 /// pipe from us.
-final class RouterPorts {
+public final class RouterPorts {
     /// A child that ended by itself is started again after this; it has no reason to.
     private static let pause: Duration = .seconds(60)
 
@@ -15,6 +15,7 @@ final class RouterPorts {
     private let loop: EventLoop
     private let log: Log
     private let isVerbose: Bool
+    private var isStarted = false
     private let arguments: [String]
     private var child: ChildProcess?
     private var pipes: [Int32] = []
@@ -24,16 +25,25 @@ final class RouterPorts {
     /// What our ports are mapped to.
     private var mapped: [UInt16: SocketAddress] = [:]
 
+    /// Starts nothing yet.
+    ///
     /// - Parameter isVerbose: Whether what the child has to say to people is shown.
-    init(for driver: EndpointDriver, on loop: EventLoop, isVerbose: Bool, log: Log) {
+    public init(for driver: EndpointDriver, on loop: EventLoop, isVerbose: Bool, log: Log) {
         self.driver = driver
         self.loop = loop
         self.isVerbose = isVerbose
         self.log = log
         let ports = driver.localAddresses.filter(Self.isBehindRouter).map(\.port)
         arguments = [Self.program] + ports.flatMap { ["--udp", "\($0)"] }
-        timer = Timer(on: loop) { [unowned self] in start() }
-        if !ports.isEmpty { start() }
+        timer = Timer(on: loop) { [unowned self] in run() }
+        isStarted = ports.isEmpty
+    }
+
+    /// Has the ports mapped from now on, those that are behind a router.
+    public func start() {
+        guard !isStarted else { return }
+        isStarted = true
+        run()
     }
 
     /// The program beside this one, where there is one, else that of `PATH`.
@@ -51,7 +61,7 @@ final class RouterPorts {
         !address.ip.isV6 && (address.ip.isUnspecified || address.ip.scope == .network)
     }
 
-    private func start() {
+    private func run() {
         do throws(SystemError) {
             let input = try makePipe()
             pipes = [input.reading, input.writing]
