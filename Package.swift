@@ -63,7 +63,7 @@ let libraries: [[Target]] = [
     library("QUIC", ["CQUIC", "Iroh", "Crypto", "Platform"], testedWith: ["HostileClient"]),
     library("HolePunching", ["QUIC", "RateLimits", "Crypto", "Platform"]),
     library("Paths", ["CPlatform", "HolePunching", "STUN", "QUIC", "IrohRelayClient", "HTTPClient", "Iroh", "EventLoop", "Crypto", "Platform"], testedWith: ["IrohRelay"]),
-    library("Tunnel", ["Paths", "QUIC", "Iroh", "EventLoop", "JSON", "Crypto", "Platform"]),
+    library("Tunnel", ["RateLimits", "Paths", "QUIC", "Iroh", "EventLoop", "JSON", "Crypto", "Platform"]),
     library("Toolkit", ["JSON", "Platform", "RateLimits", "Crypto", "EventLoop", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 ]
 

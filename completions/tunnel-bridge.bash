@@ -187,8 +187,8 @@ _tunnel-bridge() {
 _tunnel-bridge_serve() {
     repeating_flags=()
     non_repeating_flags=(--verbose -v --version -h --help)
-    repeating_options=()
-    non_repeating_options=(--log-format --socket --to --access)
+    repeating_options=(--to)
+    non_repeating_options=(--log-format --socket --access)
     __tunnel-bridge_offer_flags_options 0
 
     # Offer option value completions

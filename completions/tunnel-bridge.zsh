@@ -75,8 +75,8 @@ _tunnel-bridge_serve() {
         '--log-format[How messages on standard error look.]:text|json:{__tunnel-bridge_complete "${___log_format[@]}"}'
         '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'
         '--socket[The Unix socket that quic-listen connects to; made with mode 0600.]:SOCKET:'
-        '--to[The server to connect to.]:HOST\:PORT:'
-        '--access[Who may connect\: one key a line, # begins a comment. Without it anybody may.]:FILE:'
+        '*--to[The server to connect to, or the one for an application protocol; may be repeated. (default\: each key'\''s first permitopen)]:\[ALPN=\]HOST\:PORT:'
+        '--access[Who may connect, and what they may do\: one key a line, options behind it. Read again when it changes. (default\: anybody)]:FILE:'
         '--version[Show the version.]'
         '(-h --help)'{-h,--help}'[Show help information.]'
     )

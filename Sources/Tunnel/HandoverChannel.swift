@@ -16,7 +16,7 @@ public final class HandoverChannel {
     private static let readSize = 4096
 
     private enum Completion {
-        case connection((consuming Result<FileDescriptor, HandoverError>) -> Void)
+        case connection((consuming Result<FileDescriptor, HandoverError>, HandoverStream) -> Void)
         case stream((Result<String?, HandoverError>) -> Void)
     }
 
@@ -51,6 +51,8 @@ public final class HandoverChannel {
     private var waiting: [Int64: (completion: Completion, deadline: Instant)] = [:]
     private var nextID: Int64 = 0
     private var unanswered: Set<Int64> = []
+    /// Who wants to hear of the ends of streams.
+    private var awaited: [Int64: (Int64) -> Void] = [:]
 
     /// Takes over a connected Unix stream socket. The channel has to be kept; releasing it closes it silently.
     ///
@@ -77,16 +79,17 @@ public final class HandoverChannel {
 
     /// Ends the channel: every request fails with ``HandoverError/closed``. `onClose` is not called.
     public func close() {
-        let completions = waiting.values.map(\.completion)
+        let completions = waiting.values.map(\.completion), ends = awaited.values
         shut()
         for completion in completions { fail(completion, .closed) }
+        for end in ends { end(0) }
     }
 
     /// Asks for a connection to the target behind the bridge.
     ///
     /// - Parameter completion: Called once, perhaps at once, with the connected, non-blocking socket.
     public func requestConnection(
-        _ request: HandoverRequest, completion: @escaping (consuming Result<FileDescriptor, HandoverError>) -> Void
+        _ request: HandoverRequest, completion: @escaping (consuming Result<FileDescriptor, HandoverError>, HandoverStream) -> Void
     ) { send(request, borrowed: nil, .connection(completion)) }
 
     /// Asks for a stream and hands a connected socket over to it.
@@ -115,6 +118,16 @@ extension HandoverChannel {
     func answer(_ id: Int64, _ message: HandoverMessage, _ descriptor: DescriptorOwner?) {
         guard socket != nil, unanswered.remove(id) != nil else { return }
         outgoing.append(Outgoing(id: id, isRequest: false, message, owned: descriptor))
+        flush()
+    }
+
+    func awaitEnd(of id: Int64, _ handler: @escaping (Int64) -> Void) {
+        if socket == nil { handler(0) } else { awaited[id] = handler }
+    }
+
+    func tellEnd(of id: Int64, bytes: Int64) {
+        guard socket != nil else { return }
+        outgoing.append(Outgoing(id: id, isRequest: false, .ended(id: id, bytes: bytes)))
         flush()
     }
 
@@ -187,18 +200,19 @@ extension HandoverChannel {
         case .open(let id, let request):
             guard unanswered.insert(id).inserted else { throw HandoverSyntaxError("id \(id) is in use") }
             serve(request, descriptor, HandoverResponder(self, id: id))
-        case .opened(let id, let path):
+        case .opened(let id, let path, let bytes):
             finish(id) { completion in
                 switch completion {
                 case .stream(let body): body(.success(path))
                 case .connection(let body):
                     if let connection = descriptor?.take(), Self.prepare(connection.number) {
-                        body(.success(connection))
+                        body(.success(connection), HandoverStream(self, id: id, allowance: bytes))
                     } else {
-                        body(.failure(.descriptorLost))
+                        body(.failure(.descriptorLost), .none)
                     }
                 }
             }
+        case .ended(let id, let bytes): awaited.removeValue(forKey: id)?(bytes)
         case .failed(let id, let reason): finish(id) { fail($0, .refused(reason)) }
         case .unknown: break
         }
@@ -238,7 +252,7 @@ extension HandoverChannel {
 
     private func fail(_ completion: Completion, _ error: HandoverError) {
         switch completion {
-        case .connection(let body): body(.failure(error))
+        case .connection(let body): body(.failure(error), .none)
         case .stream(let body): body(.failure(error))
         }
     }
@@ -256,6 +270,7 @@ extension HandoverChannel {
         outgoing.removeAll()
         unanswered.removeAll()
         waiting.removeAll()
+        awaited.removeAll()
         socket = nil
     }
 }

@@ -47,11 +47,11 @@ public final class HandoverClient {
     ///
     /// - Parameter completion: Called once, perhaps at once, with the connected, non-blocking socket.
     public func requestConnection(
-        _ request: HandoverRequest, completion: @escaping (consuming Result<FileDescriptor, HandoverError>) -> Void
+        _ request: HandoverRequest, completion: @escaping (consuming Result<FileDescriptor, HandoverError>, HandoverStream) -> Void
     ) {
         if let channel { return channel.requestConnection(request, completion: completion) }
-        guard case .disconnected(let reason) = state else { return completion(.failure(.closed)) }
-        completion(.failure(.notConnected("no bridge at \(path): \(reason)")))
+        guard case .disconnected(let reason) = state else { return completion(.failure(.closed), .none) }
+        completion(.failure(.notConnected("no bridge at \(path): \(reason)")), .none)
     }
 
     /// Ends it for good. Requests under way fail.

@@ -30,10 +30,13 @@ public struct HandoverRequest: Equatable, Sendable {
 public enum HandoverMessage: Equatable, Sendable {
     /// A request, with the number its answer will bear. In the direction that asks for a stream, a socket travels beside it.
     case open(id: Int64, HandoverRequest)
-    /// The request was fulfilled. In the direction that asks for a connection, a socket travels beside it.
-    case opened(id: Int64, path: String?)
+    /// The request was fulfilled. In the direction that asks for a connection, a socket travels beside it, and `bytes` is how many may be
+    /// carried, both ways together.
+    case opened(id: Int64, path: String? = nil, bytes: Int64? = nil)
     /// The request failed.
     case failed(id: Int64, reason: String)
+    /// The stream that a connection was asked for is over, and has carried so many bytes both ways together.
+    case ended(id: Int64, bytes: Int64)
     /// A message of a later version of the protocol: it is ignored.
     case unknown
 }
@@ -65,7 +68,10 @@ extension HandoverMessage {
             guard let open = open.objectValue else { throw HandoverSyntaxError("open is \(open.typeName), not an object") }
             self = .open(id: try Self.id(of: open), try HandoverRequest(open, knownPeer: knownPeer))
         } else if object["ok"]?.boolValue == true {
-            self = .opened(id: try Self.id(of: object), path: try object.string("path"))
+            self = .opened(id: try Self.id(of: object), path: try object.string("path"), bytes: try Self.bytes(of: object))
+        } else if let ended = object["ended"] {
+            guard let ended = ended.objectValue else { throw HandoverSyntaxError("ended is \(ended.typeName), not an object") }
+            self = .ended(id: try Self.id(of: ended), bytes: try Self.bytes(of: ended) ?? 0)
         } else if let reason = try object.string("error") {
             self = .failed(id: try Self.id(of: object), reason: Self.cut(reason))
         } else {
@@ -82,6 +88,12 @@ extension HandoverMessage {
         return id
     }
 
+    private static func bytes(of object: JSONObject) throws(HandoverSyntaxError) -> Int64? {
+        guard let value = object["bytes"] else { return nil }
+        guard let bytes = value.integerValue, bytes >= 0 else { throw HandoverSyntaxError("bytes has to be a whole number from 0 on") }
+        return bytes
+    }
+
     /// The message as a line with its newline.
     public var line: [UInt8] {
         var object = JSONObject()
@@ -93,9 +105,12 @@ extension HandoverMessage {
             open["remote"] = request.remote.map(JSONValue.string)
             if !request.data.isEmpty { open["data"] = .string(base64(request.data)) }
             object["open"] = .object(open)
-        case .opened(let id, let path):
+        case .opened(let id, let path, let bytes):
             object = JSONObject(members: [("id", .integer(id)), ("ok", true)])
             object["path"] = path.map(JSONValue.string)
+            object["bytes"] = bytes.map(JSONValue.integer)
+        case .ended(let id, let bytes):
+            object["ended"] = .object(JSONObject(members: [("id", .integer(id)), ("bytes", .integer(bytes))]))
         case .failed(let id, let reason):
             object = JSONObject(members: [("id", .integer(id)), ("error", .string(Self.cut(reason)))])
         case .unknown: break

@@ -28,8 +28,13 @@ public final class HandoverResponder {
     public func accept(path: String?) { answer(.opened(id: id, path: path), nil) }
 
     /// The connection is made; it is closed here once it has been sent.
-    public func accept(handing connection: consuming FileDescriptor) {
-        answer(.opened(id: id, path: nil), DescriptorOwner(connection))
+    ///
+    /// - Parameters:
+    ///   - allowance: How many bytes the stream may carry, both ways together; nil does not limit it.
+    ///   - onEnd: Called once, with the bytes that were carried, when the stream is over, or the other side has gone.
+    public func accept(handing connection: consuming FileDescriptor, allowance: Int64? = nil, onEnd: ((Int64) -> Void)? = nil) {
+        if let onEnd { channel?.awaitEnd(of: id, onEnd) }
+        answer(.opened(id: id, bytes: allowance), DescriptorOwner(connection))
     }
 
     public func refuse(_ reason: String) { answer(.failed(id: id, reason: reason), nil) }
@@ -41,4 +46,23 @@ public final class HandoverResponder {
     }
 
     deinit { refuse("the request was dropped") }
+}
+
+/// What a bridge has said of a stream that it has given a connection, and the way to tell it that the stream is over.
+public struct HandoverStream {
+    /// How many bytes may be carried, both ways together; nil is no limit.
+    public let allowance: Int64?
+    private weak var channel: HandoverChannel?
+    private let id: Int64
+
+    static var none: HandoverStream { HandoverStream(nil, id: 0, allowance: nil) }
+
+    init(_ channel: HandoverChannel?, id: Int64, allowance: Int64?) {
+        self.channel = channel
+        self.id = id
+        self.allowance = allowance
+    }
+
+    /// Call it once when the stream is over.
+    public func end(bytes: Int64) { channel?.tellEnd(of: id, bytes: bytes) }
 }

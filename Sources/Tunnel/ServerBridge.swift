@@ -2,38 +2,40 @@ import Crypto
 import EventLoop
 import Platform
 
-/// The bridge beside a server: connects to its target for each stream that `quic-listen` asks for, if the access list allows the peer.
+/// The bridge beside a server: connects to a target for each stream that `quic-listen` asks for, as ``AccessControl`` decides.
 public final class ServerBridge {
     /// What happened, for the log.
     public enum Event {
         case handover(HandoverListener.Event)
-        /// A peer is not on the access list; told once for each peer.
-        case denied(PublicKey?)
-        /// The target can't be reached; told when that begins or its reason changes.
-        case targetFailed(SystemError)
-        /// The target can be reached again.
-        case targetReached
+        /// A peer was refused a stream; each reason is told once for each peer.
+        case denied(PublicKey?, AccessControl.Denial)
+        /// A target can't be reached; told when that begins or its reason changes.
+        case targetFailed(HostAndPort, SystemError)
+        /// A target can be reached again.
+        case targetReached(HostAndPort)
     }
 
-    /// Denied peers that are remembered so as not to be told twice; keys cost nothing, so there may be any number.
-    private static let mostDenied = 1024
+    private struct Refusal: Hashable {
+        var peer: PublicKey?
+        var reason: AccessControl.Denial
+    }
+
+    /// Refusals that are remembered so as not to be told twice; keys cost nothing, so there may be any number.
+    private static let mostRefusals = 1024
+    /// Where connections to this machine come from: a homeserver lets 127.0.0.1 do more than others (spec/pkarr-wire.md, section 8).
+    private static let source = SocketAddress("127.0.0.2:0")!
 
     private let loop: EventLoop
-    private let target: HostAndPort
-    private let access: AccessList?
+    private var control: AccessControl
     private let onEvent: (Event) -> Void
     private var listener: HandoverListener?
-    private var denied: Set<PublicKey?> = []
-    private var failure: SystemError?
+    private var refusals: Set<Refusal> = []
+    private var failures: [HostAndPort: SystemError] = [:]
 
-    /// - Parameter access: Who may connect; nil for anybody.
     /// - Throws: ``SystemError`` as ``HandoverListener``.
-    public init(
-        on loop: EventLoop, socketPath: String, target: HostAndPort, access: AccessList?, onEvent: @escaping (Event) -> Void
-    ) throws(SystemError) {
+    public init(on loop: EventLoop, socketPath: String, control: AccessControl, onEvent: @escaping (Event) -> Void) throws(SystemError) {
         self.loop = loop
-        self.target = target
-        self.access = access
+        self.control = control
         self.onEvent = onEvent
         listener = try HandoverListener(
             on: loop, path: socketPath, service: .connections { [weak self] in self?.connect(for: $0, $1) },
@@ -43,22 +45,34 @@ public final class ServerBridge {
     /// Ends all channels and removes the socket file. Connections that were handed over go on without the bridge.
     public func close() { listener?.close() }
 
+    /// Takes another access list. It counts for the streams to come; those that are open go on.
+    public func setList(_ list: AccessList) {
+        control.list = list
+        refusals = []
+    }
+
     private func connect(for request: HandoverRequest, _ responder: HandoverResponder) {
-        if let access, !(request.peer.map(access.allows) ?? false) {
-            if denied.count >= Self.mostDenied { denied.removeAll() }
-            if denied.insert(request.peer).inserted { onEvent(.denied(request.peer)) }
-            return responder.refuse("access denied")
+        switch control.admit(request.peer, alpn: request.alpn, now: .now, time: WallClock.seconds) {
+        case .denied(let reason):
+            if refusals.count >= Self.mostRefusals { refusals.removeAll() }
+            if refusals.insert(Refusal(peer: request.peer, reason: reason)).inserted { onEvent(.denied(request.peer, reason)) }
+            responder.refuse("\(reason)")
+        case .allowed(let target, let allowance, let isCounted):
+            let onEnd: ((Int64) -> Void)? = isCounted ? { [weak self] in self?.control.ended(request.peer!, bytes: $0) } : nil
+            connect(to: target, allowance, onEnd, responder)
         }
-        TargetConnection.connect(to: target, on: loop) { [self] (result: consuming Result<FileDescriptor, SystemError>) in
+    }
+
+    private func connect(to target: HostAndPort, _ allowance: Int64?, _ onEnd: ((Int64) -> Void)?, _ responder: HandoverResponder) {
+        TargetConnection.connect(to: target, fromLoopback: Self.source, on: loop) { [self] (result: consuming Result<FileDescriptor, SystemError>) in
             switch consume result {
             case .success(let connection):
-                responder.accept(handing: connection)
-                if failure != nil { onEvent(.targetReached) }
-                failure = nil
+                responder.accept(handing: connection, allowance: allowance, onEnd: onEnd)
+                if failures.removeValue(forKey: target) != nil { onEvent(.targetReached(target)) }
             case .failure(let error):
+                onEnd?(0)
                 responder.refuse("can't connect to \(target): \(error.reason)")
-                if failure != error { onEvent(.targetFailed(error)) }
-                failure = error
+                if failures.updateValue(error, forKey: target) != error { onEvent(.targetFailed(target, error)) }
             }
         }
     }

@@ -64,14 +64,14 @@ public struct StreamProgram {
 
 extension StreamPump {
     /// Pumps, and breaks off the stream when the descriptors can't be used. `log` hears of endings that are no orderly end.
-    static func run(_ stream: Stream, input: Int32, output: Int32, on loop: EventLoop, _ log: @escaping (Ending) -> Void) {
+    static func run(_ stream: Stream, input: Int32, output: Int32, allowance: Int64? = nil, on loop: EventLoop, completion: @escaping (Ending, _ carried: Int64) -> Void) {
         do throws(SystemError) {
-            _ = try StreamPump(stream, input: input, output: output, on: loop) { if $0 != .finished { log($0) } }
+            _ = try StreamPump(stream, input: input, output: output, allowance: allowance, on: loop, completion: completion)
         } catch {
             close(input)
             if output != input { close(output) }
             stream.refuse()
-            log(.brokenLocally(error))
+            completion(.brokenLocally(error), 0)
         }
     }
 }

@@ -26,6 +26,8 @@ public final class StreamPump: StreamHandler {
         case brokenLocally(SystemError)
         /// The connection ended.
         case lost(CloseReason)
+        /// It has carried as much as it may.
+        case exhausted
     }
 
     /// Reads of the local end before others get their turn.
@@ -33,7 +35,9 @@ public final class StreamPump: StreamHandler {
 
     private let stream: Stream
     private let end: LocalEnd
-    private let completion: (Ending) -> Void
+    private let completion: (Ending, Int64) -> Void
+    /// Bytes that may still be carried, both ways together.
+    private let allowance: Int
     private var inputDone = false
     private var outputDone = false
     private var wanted: Readiness = .readable
@@ -48,11 +52,14 @@ public final class StreamPump: StreamHandler {
     ///   - input: Read for the peer. A socket is given for both.
     ///   - output: Written with what comes from the peer.
     ///   - owned: Whether the descriptors are closed at the end.
-    ///   - completion: Called once.
+    ///   - allowance: Bytes that may be carried, both ways together; the stream is broken off with the piece that goes beyond.
+    ///   - completion: Called once, with the bytes carried both ways together.
     public init(
-        _ stream: Stream, input: Int32, output: Int32, owned: Bool = true, on loop: EventLoop, completion: @escaping (Ending) -> Void
+        _ stream: Stream, input: Int32, output: Int32, owned: Bool = true, allowance: Int64? = nil, on loop: EventLoop,
+        completion: @escaping (Ending, _ carried: Int64) -> Void
     ) throws(SystemError) {
         self.stream = stream
+        self.allowance = allowance.map { Int(clamping: $0) } ?? .max
         self.completion = completion
         end = try LocalEnd(on: loop, input: input, output: output, owned: owned)
         stream.handler = self
@@ -124,7 +131,9 @@ public final class StreamPump: StreamHandler {
                 stream.finish()
                 if outputDone { complete(.finished) }
             // What comes next, an end of file above all, may still go into the same packet.
-            case .success(let count?): sent += count
+            case .success(let count?):
+                sent += count
+                if sent + received > allowance { return exhaust() }
             case .failure(let error): breakOff(error)
             }
         }
@@ -156,6 +165,7 @@ public final class StreamPump: StreamHandler {
             }
         }
         if let failure { return breakOff(failure) }
+        if sent + received > allowance { return exhaust() }
         stopWaiting(for: .writable)
         guard stream.isReadFinished else { return }
         outputDone = true
@@ -177,6 +187,12 @@ public final class StreamPump: StreamHandler {
         complete(.brokenLocally(error), abruptly: true)
     }
 
+    private func exhaust() {
+        stream.stopReading(code: Code.refused)
+        stream.reset(code: Code.refused)
+        complete(.exhausted, abruptly: true)
+    }
+
     private func stopWaiting(for readiness: Readiness) {
         guard wanted.contains(readiness) else { return }
         wanted.remove(readiness)
@@ -195,7 +211,7 @@ public final class StreamPump: StreamHandler {
         guard !isComplete else { return }
         isComplete = true
         stream.handler = nil
-        completion(ending)
+        completion(ending, Int64(sent + received))
     }
 }
 

@@ -78,12 +78,15 @@ public final class BridgeBackend: StreamBackend {
 
     public func serve(_ stream: Stream, of connection: Connection, onServed: @escaping () -> Void, log: @escaping (String) -> Void) {
         let request = HandoverRequest(peer: connection.peer, alpn: connection.alpn, path: connection.path.word, remote: "\(driver.target(of: connection.path))")
-        bridge.requestConnection(request) { [loop] (result: consuming Result<FileDescriptor, HandoverError>) in
+        bridge.requestConnection(request) { [loop] (result: consuming Result<FileDescriptor, HandoverError>, handed: HandoverStream) in
             switch consume result {
             case .success(let socket):
                 let number = socket.release()
                 onServed()
-                StreamPump.run(stream, input: number, output: number, on: loop) { log("\($0)") }
+                StreamPump.run(stream, input: number, output: number, allowance: handed.allowance, on: loop) { ending, carried in
+                    if ending != .finished { log("\(ending)") }
+                    handed.end(bytes: carried)
+                }
             case .failure(let error):
                 log("refused: \(error)")
                 stream.refuse()
@@ -121,7 +124,9 @@ public final class ProgramBackend: StreamBackend {
             }
             running[ObjectIdentifier(program.child)] = program.child
             onServed()
-            StreamPump.run(stream, input: program.output, output: program.input, on: loop) { log("\($0)") }
+            StreamPump.run(stream, input: program.output, output: program.input, on: loop) { ending, _ in
+                if ending != .finished { log("\(ending)") }
+            }
         } catch {
             log("can't run \(arguments[0]): \(error.reason)")
             stream.refuse()

@@ -17,6 +17,7 @@ final class TargetConnection {
     static let timeout: Duration = .seconds(10)
 
     private let loop: EventLoop
+    private let source: SocketAddress?
     private let completion: (consuming Result<FileDescriptor, SystemError>) -> Void
     private var addresses: ArraySlice<SocketAddress> = []
     private var timeForEach = TargetConnection.timeout
@@ -24,11 +25,14 @@ final class TargetConnection {
     private var watcher: Watcher?
     private var timer: Timer?
 
-    /// - Parameter completion: Called once, perhaps at once. The error is that of the last address; `ETIMEDOUT` also when it took too long.
+    /// - Parameters:
+    ///   - source: Where connections to 127.0.0.0/8 come from; nil leaves it to the system.
+    ///   - completion: Called once, perhaps at once. The error is that of the last address; `ETIMEDOUT` also when it took too long.
     static func connect(
-        to target: HostAndPort, on loop: EventLoop, completion: @escaping (consuming Result<FileDescriptor, SystemError>) -> Void
+        to target: HostAndPort, fromLoopback source: SocketAddress? = nil, on loop: EventLoop,
+        completion: @escaping (consuming Result<FileDescriptor, SystemError>) -> Void
     ) {
-        let connection = TargetConnection(on: loop, completion)
+        let connection = TargetConnection(on: loop, fromLoopback: source, completion)
         target.resolve(on: loop) { result in
             switch result {
             case .failure(let error): connection.completion(.failure(error))
@@ -40,8 +44,9 @@ final class TargetConnection {
         }
     }
 
-    private init(on loop: EventLoop, _ completion: @escaping (consuming Result<FileDescriptor, SystemError>) -> Void) {
+    private init(on loop: EventLoop, fromLoopback source: SocketAddress?, _ completion: @escaping (consuming Result<FileDescriptor, SystemError>) -> Void) {
         self.loop = loop
+        self.source = source
         self.completion = completion
     }
 
@@ -49,7 +54,8 @@ final class TargetConnection {
         abandon()
         guard let address = addresses.popFirst() else { return completion(.failure(error)) }
         do throws(SystemError) {
-            let socket = DescriptorOwner(try Sockets.tcpConnect(to: address))
+            let isLocal = !address.ip.isV6 && address.ip.isLoopback
+            let socket = DescriptorOwner(try Sockets.tcpConnect(to: address, from: isLocal ? source : nil))
             self.socket = socket
             // A target on this machine has answered by now.
             if Sockets.isConnectFinished(socket.number) { return finished() }

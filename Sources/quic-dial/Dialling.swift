@@ -113,7 +113,7 @@ final class Dialling {
             case .success(let stream):
                 if !request.data.isEmpty { stream.write(request.data) }
                 do throws(SystemError) {
-                    _ = try StreamPump(stream, input: number, output: number, on: service.loop) { ending in
+                    _ = try StreamPump(stream, input: number, output: number, on: service.loop) { ending, _ in
                         if ending != .finished { log.debug("stream \(stream.id) to \(peer): \(ending)") }
                     }
                     responder.accept(path: stream.connection.path.word)

@@ -148,9 +148,9 @@ struct QUICDial: ToolkitCommand {
         _ stream: QUIC.Stream, _ dialling: Dialling, _ service: Service, _ driver: EndpointDriver, onExit: @escaping (Int32) -> Void,
         onFailure: @escaping (CommandError) -> Void
     ) throws(CommandError) {
-        let ended: (StreamPump.Ending) -> Void = { ending in
+        let ended: (StreamPump.Ending, Int64) -> Void = { ending, _ in
             switch ending {
-            case .finished: break
+            case .finished, .exhausted: break
             case .brokenByPeer(let code): onFailure(CommandError(.unreachable, "the peer broke off the stream with code \(code)"))
             case .brokenLocally(let error): if error.code != EPIPE { onFailure(CommandError(.outputFailed, "standard input or output: \(error)")) }
             case .lost(let reason): onFailure(CommandError(.unreachable, "the connection was lost: \(reason)"))
@@ -178,9 +178,9 @@ struct QUICDial: ToolkitCommand {
                 }
                 finishIfBoth()
             }
-            _ = try StreamPump(stream, input: running.output, output: running.input, on: service.loop) { ending in
+            _ = try StreamPump(stream, input: running.output, output: running.input, on: service.loop) { ending, carried in
                 isPumped = true
-                ended(ending)
+                ended(ending, carried)
                 finishIfBoth()
             }
         } catch {

@@ -16,6 +16,9 @@ struct Serve: ToolkitCommand {
             Example:
               tunnel-bridge serve --socket /run/keyhole/gateway.sock --to 127.0.0.1:6287 &
               quic-listen --key secret --bridge /run/keyhole/gateway.sock
+
+            A line of an access list:
+              KEY permitopen="127.0.0.1:6286,127.0.0.1:8080" maxstreams=32 streamrate=10r/s maxbytes=20G expires=2027-01-31
             """)
 
     /// A list of a hundred thousand keys.
@@ -26,36 +29,50 @@ struct Serve: ToolkitCommand {
     @Option(help: ArgumentHelp("The Unix socket that quic-listen connects to; made with mode 0600.", valueName: "SOCKET"))
     var socket: String
 
-    @Option(help: ArgumentHelp("The server to connect to.", valueName: "HOST:PORT"))
-    var to: HostAndPort
+    @Option(help: ArgumentHelp(
+        "The server to connect to, or the one for an application protocol; may be repeated. (default: each key's first permitopen)",
+        valueName: "[ALPN=]HOST:PORT"))
+    var to: [RouteArgument] = []
 
     @Option(help: ArgumentHelp(
-        "Who may connect: one key a line, # begins a comment. Without it anybody may.", valueName: "FILE"))
+        "Who may connect, and what they may do: one key a line, options behind it. Read again when it changes. (default: anybody)",
+        valueName: "FILE"))
     var access: String?
 
     func validate() throws {
-        if to.port == 0 { throw ValidationError("--to needs a port other than 0") }
+        if to.isEmpty && access == nil { throw ValidationError("give --to HOST:PORT, or an access list that says where each key may go") }
+        let protocols = to.map(\.route.alpn)
+        if Set(protocols).count < protocols.count { throw ValidationError("give one --to for each protocol, and one without") }
     }
 
     func execute(log: Log) throws -> ExitStatus {
+        if access == nil, let (target, what) = to.lazy.compactMap({ to in AccessControl.privatePorts[to.route.target.port].map { (to.route.target, $0) } }).first {
+            throw CommandError(
+                .usage, "\(target) is the homeserver's \(what) port, which is not for everybody",
+                hint: "name who may have it on an access list: KEY permitopen=\"\(target)\"")
+        }
         let list = try access.map(Self.accessList)
         raiseOpenFileLimit()
         let loop = EventLoop()
         let bridge: ServerBridge
         do throws(SystemError) {
-            bridge = try ServerBridge(on: loop, socketPath: socket, target: to, access: list) { report($0, to: log) }
+            bridge = try ServerBridge(on: loop, socketPath: socket, control: AccessControl(routes: to.map(\.route), list: list)) { report($0, to: log) }
         } catch { throw socketError(socket, error) }
         defer { bridge.close() }
-        try tunnel_bridge.run(loop, ready: ["socket": .string(socket)])
-        return .done
+        let watching = try access.map { try AccessListWatch($0, on: loop, log: log) { bridge.setList(try Self.accessList($0)) } }
+        return try withExtendedLifetime(watching) {
+            try tunnel_bridge.run(loop, ready: ["socket": .string(socket)], endsOnHangUp: access == nil)
+            return .done
+        }
     }
 
     private func report(_ event: ServerBridge.Event, to log: Log) {
         switch event {
         case .handover(let event): tunnel_bridge.report(event, from: "quic-listen", to: log)
-        case .denied(let peer): log.notice("access denied to \(peer?.zBase32 ?? "a peer without a key")")
-        case .targetFailed(let error): log.error("can't connect to \(to): \(error.reason)")
-        case .targetReached: log.notice("connected to \(to) again")
+        case .denied(let peer, .unknown): log.notice("access denied to \(peer?.zBase32 ?? "a peer without a key")")
+        case .denied(let peer, let reason): log.notice("\(peer?.zBase32 ?? "a peer without a key") was refused: \(reason)")
+        case .targetFailed(let target, let error): log.error("can't connect to \(target): \(error.reason)")
+        case .targetReached(let target): log.notice("connected to \(target) again")
         }
     }
 
@@ -65,8 +82,44 @@ struct Serve: ToolkitCommand {
             throw CommandError(error.code == EACCES ? .permission : .configuration, "access list \(path): \(error.reason)")
         }
         do throws(AccessList.SyntaxError) { return try AccessList(parsing: text) } catch {
-            throw CommandError(.configuration, "access list \(path), line \(error.line): \"\(error.text.prefix(80))\" is no key",
-                               hint: "one key a line, in z-base-32 or hexadecimal; # begins a comment")
+            throw CommandError(.configuration, "access list \(path), line \(error.line): \(error.reason)",
+                               hint: "one key a line, in z-base-32 or hexadecimal, options behind it; # begins a comment")
+        }
+    }
+}
+
+/// `--to` on the command line.
+struct RouteArgument: ExpressibleByArgument {
+    let route: AccessControl.Route
+
+    init?(argument: String) {
+        guard let route = AccessControl.Route(argument) else { return nil }
+        self.route = route
+    }
+}
+
+/// Has the access list read again after SIGHUP and when the file has changed. One that is wrong changes nothing.
+final class AccessListWatch {
+    /// Writing a file takes more than one step.
+    private static let pause: Duration = .milliseconds(100)
+
+    private var signals: SignalWatcher?
+    private var file: FileWatcher?
+    private var timer: Timer?
+
+    init(_ path: String, on loop: EventLoop, log: Log, _ read: @escaping (String) throws -> Void) throws(CommandError) {
+        let timer = Timer(on: loop) {
+            do {
+                try read(path)
+                log.notice("access list \(path) was read again")
+            } catch let error as CommandError {
+                log.error("\(error.message); the former list stays", hint: error.hint)
+            } catch { preconditionFailure("no other error is thrown: \(error)") }
+        }
+        self.timer = timer
+        signals = SignalWatcher(on: loop, SIGHUP) { timer.start(after: .zero) }
+        do throws(SystemError) { file = try FileWatcher(on: loop, path) { timer.start(after: Self.pause) } } catch {
+            throw CommandError(.configuration, "access list \(path) can't be watched: \(error.reason)")
         }
     }
 }

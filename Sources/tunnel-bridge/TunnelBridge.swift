@@ -24,9 +24,11 @@ struct TunnelBridge: ParsableCommand {
 }
 
 /// Says that the bridge is ready and runs the loop until the process is told to end.
-func run(_ loop: EventLoop, ready line: JSONValue) throws {
+///
+/// - Parameter endsOnHangUp: Whether SIGHUP ends it too.
+func run(_ loop: EventLoop, ready line: JSONValue, endsOnHangUp: Bool = true) throws {
     // Before the line: whoever has read it may send a signal.
-    let service = Service(on: loop, signals: [SIGTERM, SIGINT, SIGHUP])
+    let service = Service(on: loop, signals: [SIGTERM, SIGINT] + (endsOnHangUp ? [SIGHUP] : []))
     try StandardOutput.write(line)
     service.run()
 }

@@ -136,7 +136,8 @@ def test_an_empty_access_list_lets_nobody_in(serve, echo, path, tmp_path):
 
 @pytest.mark.parametrize("text, expected", [
     (f"{ALICE}\n\nbob\n", 'line 3: "bob" is no key'),
-    (f"{ALICE} {BOB}\n", "line 1: "),
+    (f"{ALICE} {BOB}\n", f'line 1: "{BOB}" is no NAME=VALUE'),
+    (f"{ALICE} maxstreams=none\n", 'line 1: maxstreams: "none" is no number'),
     ("\x1b[2J\n", 'line 1: "\\u{1b}[2J" is no key'),
 ])
 def test_a_wrong_access_list_is_a_configuration_error_with_its_line(run, path, tmp_path, text, expected):
@@ -145,6 +146,98 @@ def test_a_wrong_access_list_is_a_configuration_error_with_its_line(run, path, t
     assert result.status == 78
     assert expected in result.err
     assert not path.exists()
+
+
+def test_a_key_gets_the_target_that_its_line_permits(service, echo, path, tmp_path):
+    (tmp_path / "access").write_text(f'{ALICE} permitopen="{echo}"\n{BOB}\n')
+    bridge = service("tunnel-bridge", "serve", "--socket", path, "--access", tmp_path / "access")
+    assert bridge.next() == {"socket": str(path)}
+    listen = Listen(path)
+    answer, connection = listen.open(1, ALICE)
+    assert answer["ok"] and talks(connection)
+    assert listen.open(2, BOB)[0]["error"] == "there is no target for this protocol"
+
+
+def test_each_protocol_has_its_target(service, echo, path):
+    closed = free_port()
+    bridge = service("tunnel-bridge", "serve", "--socket", path, "--to", f"127.0.0.1:{closed}", "--to", f"echo/1={echo}")
+    assert bridge.next() == {"socket": str(path)}
+    listen = Listen(path)
+    listen.request(1, ALICE, alpn="echo/1")
+    answer, connection = listen.receive()
+    assert answer["ok"] and talks(connection)
+    assert f"127.0.0.1:{closed}" in listen.open(2, ALICE)[0]["error"]
+
+
+def test_streams_at_once_are_limited_until_they_are_over(serve, echo, path, tmp_path):
+    (tmp_path / "access").write_text(f"{ALICE} maxstreams=2\n")
+    serve(echo, "--access", tmp_path / "access")
+    listen = Listen(path)
+    assert all(listen.open(number, ALICE)[0]["ok"] for number in range(2))
+    assert listen.open(2, ALICE)[0]["error"] == "2 streams at once are permitted"
+    listen.send({"ended": {"id": 0, "bytes": 10}})
+    assert listen.open(3, ALICE)[0]["ok"]
+    assert "error" in listen.open(4, ALICE)[0]
+    # Whatever a command that has gone had open is over.
+    listen.close()
+    assert Listen(path).open(5, ALICE)[0]["ok"]
+
+
+def test_bytes_are_limited_by_what_a_stream_may_carry(serve, echo, path, tmp_path):
+    (tmp_path / "access").write_text(f"{ALICE} maxbytes=1K\n")
+    serve(echo, "--access", tmp_path / "access")
+    listen = Listen(path)
+    assert listen.open(0, ALICE)[0] == {"id": 0, "ok": True, "bytes": 1024}
+    listen.send({"ended": {"id": 0, "bytes": 1000}})
+    assert listen.open(1, ALICE)[0] == {"id": 1, "ok": True, "bytes": 24}
+    listen.send({"ended": {"id": 1, "bytes": 24}})
+    assert listen.open(2, ALICE)[0]["error"] == "the 1024 bytes of a day are used up"
+
+
+@pytest.mark.parametrize("how", ["written", "replaced", "signal"])
+def test_an_access_list_that_has_changed_is_read_again(serve, echo, path, tmp_path, how):
+    access = tmp_path / "access"
+    access.write_text(f"{ALICE}\n")
+    bridge = serve(echo, "--access", access)
+    listen = Listen(path)
+    assert listen.open(0, BOB)[0]["error"] == "access denied"
+    if how == "replaced":
+        (tmp_path / "new").write_text(f"{BOB}\n")
+        (tmp_path / "new").rename(access)
+    else:
+        access.write_text(f"{BOB}\n")
+    if how == "signal":
+        bridge.process.send_signal(signal.SIGHUP)
+    number = 1
+    while "error" in listen.open(number, BOB)[0]:
+        number += 1
+    assert listen.open(number + 1, ALICE)[0]["error"] == "access denied"
+
+
+def test_a_change_that_is_wrong_leaves_the_list_as_it_was(serve, echo, path, tmp_path):
+    access = tmp_path / "access"
+    access.write_text(f"{ALICE}\n")
+    bridge = serve(echo, "--access", access)
+    access.write_text("nobody\n")
+    while b"the former list stays" not in (line := bridge.process.stderr.readline()):
+        pass
+    assert b'line 1: "nobody" is no key' in line
+    assert Listen(path).open(1, ALICE)[0]["ok"]
+
+
+def test_the_homeservers_admin_port_is_not_for_everybody(run, path):
+    result = run("tunnel-bridge", "serve", "--socket", path, "--to", "127.0.0.1:6288")
+    assert result.status == 64
+    assert "admin port" in result.err and "permitopen" in result.err
+
+
+def test_a_target_on_this_machine_sees_us_come_from_another_address_than_its_own_users(serve, path):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serve(f"127.0.0.1:{listener.getsockname()[1]}")
+        answer, _ = Listen(path).open(1, ALICE)
+        assert answer["ok"]
+        listener.settimeout(PATIENCE)
+        assert listener.accept()[1][0] == "127.0.0.2"
 
 
 def test_a_missing_access_list_is_a_configuration_error_rather_than_open_to_all(run, path, tmp_path):

@@ -6,24 +6,6 @@ import Testing
 
 @testable import Tunnel
 
-private let alice = SecretKey(seed: [UInt8](repeating: 1, count: 32))!.publicKey
-private let bob = SecretKey(seed: [UInt8](repeating: 2, count: 32))!.publicKey
-
-@Test("an access list allows the keys it names, in any form, and nobody else")
-func accessList() throws {
-    let list = try AccessList(parsing: Array("# friends\n\n  \(alice) # alice\t\r\n".utf8))
-    #expect(list.allows(alice))
-    #expect(!list.allows(bob))
-    #expect(try AccessList(parsing: Array("pk:\(bob)".utf8)).allows(bob))
-    #expect(try AccessList(parsing: []).keys.isEmpty)
-}
-
-@Test("a line of an access list that is no key is reported with its number")
-func accessListErrors() {
-    #expect(throws: AccessList.SyntaxError(line: 3, text: "bob")) { try AccessList(parsing: Array("#\n\(alice)\n bob \n".utf8)) }
-    #expect(throws: AccessList.SyntaxError(line: 1, text: "\(alice) \(bob)")) { try AccessList(parsing: Array("\(alice) \(bob)".utf8)) }
-}
-
 @Test("a host and a port print as they are read", arguments: ["localhost:80", "127.0.0.1:0", "[::1]:65535", "a.example:1"])
 func hostAndPort(_ text: String) { #expect(HostAndPort(text)?.description == text) }
 

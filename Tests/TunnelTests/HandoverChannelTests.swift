@@ -12,7 +12,7 @@ func matching() throws {
     var got: [Int: UInt16?] = [:]
     let count = 100
     for index in 0..<count {
-        channel.requestConnection(HandoverRequest(peer: nil)) { (result: consuming HandoverResult) in
+        channel.requestConnection(HandoverRequest(peer: nil)) { (result: consuming HandoverResult, _) in
             switch consume result {
             case .success(let socket): got[index] = mark(of: socket)
             case .failure: got[index] = .some(nil)
@@ -37,7 +37,7 @@ func pieces() throws {
     let (channel, raw) = try channelWithRawEnd(on: loop)
     var marks: [UInt16?] = []
     for _ in 0..<2 {
-        channel.requestConnection(HandoverRequest(peer: nil)) { (result: consuming HandoverResult) in
+        channel.requestConnection(HandoverRequest(peer: nil)) { (result: consuming HandoverResult, _) in
             if case .success(let socket) = consume result { marks.append(mark(of: socket)) } else { marks.append(nil) }
         }
     }
@@ -57,7 +57,7 @@ func lostDescriptor() throws {
     var errors: [HandoverError] = []
     var marks: [UInt16?] = []
     for _ in 0..<3 {
-        channel.requestConnection(HandoverRequest(peer: nil)) { (result: consuming HandoverResult) in
+        channel.requestConnection(HandoverRequest(peer: nil)) { (result: consuming HandoverResult, _) in
             switch consume result {
             case .success(let socket): marks.append(mark(of: socket))
             case .failure(let error): errors.append(error)
@@ -117,7 +117,7 @@ func bounds() throws {
         on: loop, FileDescriptor(owning: right), service: .connections { _, responder in responders.append(responder) }, onClose: { _ in })
     var errors: [HandoverError] = []
     for _ in 0..<HandoverChannel.mostUnanswered + 5 {
-        asking.requestConnection(HandoverRequest(peer: nil)) { (result: consuming HandoverResult) in
+        asking.requestConnection(HandoverRequest(peer: nil)) { (result: consuming HandoverResult, _) in
             if case .failure(let error) = consume result { errors.append(error) }
         }
     }
@@ -136,7 +136,7 @@ func wrongDirection() throws {
     let one = try HandoverChannel(on: loop, FileDescriptor(owning: left), service: .none) { _ in }
     let other = try HandoverChannel(on: loop, FileDescriptor(owning: right), service: .none) { _ in }
     var reason = ""
-    one.requestConnection(HandoverRequest(peer: nil)) { (result: consuming HandoverResult) in
+    one.requestConnection(HandoverRequest(peer: nil)) { (result: consuming HandoverResult, _) in
         if case .failure(let error) = consume result { reason = "\(error)" }
     }
     loop.run(until: { !reason.isEmpty })
@@ -172,7 +172,7 @@ func garbage(_ text: String) throws {
     var responders: [HandoverResponder] = []
     let (channel, raw) = try channelWithRawEnd(on: loop, service: .connections { responders.append($1) }, onClose: { reason = $0 })
     var error: HandoverError?
-    channel.requestConnection(HandoverRequest(peer: nil)) { (result: consuming HandoverResult) in
+    channel.requestConnection(HandoverRequest(peer: nil)) { (result: consuming HandoverResult, _) in
         if case .failure(let failure) = consume result { error = failure }
     }
     try raw.send(text)
@@ -189,7 +189,7 @@ func vanishing() throws {
     let (left, right) = try Sockets.pair()
     let channel = try HandoverChannel(on: loop, FileDescriptor(owning: left), service: .none) { reason = $0 }
     func ask() {
-        channel.requestConnection(HandoverRequest(peer: nil)) { (result: consuming HandoverResult) in
+        channel.requestConnection(HandoverRequest(peer: nil)) { (result: consuming HandoverResult, _) in
             if case .failure(let error) = consume result { errors.append(error) }
         }
     }
@@ -208,7 +208,7 @@ func timeout() throws {
     var errors: [HandoverError] = []
     var marks: [UInt16?] = []
     func ask() {
-        channel.requestConnection(HandoverRequest(peer: nil)) { (result: consuming HandoverResult) in
+        channel.requestConnection(HandoverRequest(peer: nil)) { (result: consuming HandoverResult, _) in
             switch consume result {
             case .success(let socket): marks.append(mark(of: socket))
             case .failure(let error): errors.append(error)

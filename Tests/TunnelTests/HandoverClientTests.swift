@@ -14,7 +14,7 @@ func reconnecting() throws {
     loop.run(until: { states == [.disconnected(reason: "No such file or directory")] })
     for round in 0..<2 {
         var error: HandoverError?
-        client.requestConnection(HandoverRequest(peer: nil)) { (result: consuming HandoverResult) in
+        client.requestConnection(HandoverRequest(peer: nil)) { (result: consuming HandoverResult, _) in
             if case .failure(let failure) = consume result { error = failure }
         }
         #expect("\(try #require(error))".contains("no bridge at \(path)"))
@@ -22,7 +22,7 @@ func reconnecting() throws {
         let bridge = try HandoverListener(
             on: loop, path: path, service: .connections { _, responder in responder.refuse("round \(round)") }, onEvent: { _ in })
         loop.run(until: { client.state == .connected })
-        client.requestConnection(HandoverRequest(peer: nil)) { (result: consuming HandoverResult) in
+        client.requestConnection(HandoverRequest(peer: nil)) { (result: consuming HandoverResult, _) in
             if case .failure(let failure) = consume result { error = failure }
         }
         loop.run(until: { error == .refused("round \(round)") })

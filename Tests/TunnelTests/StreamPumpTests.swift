@@ -16,6 +16,9 @@ private final class Ends: ConnectionAcceptor, ConnectionHandler {
     private let server: EndpointDriver
     private(set) var connection: Connection?
     private(set) var endings: [StreamPump.Ending] = []
+    /// What the server's pump may carry and has carried.
+    var allowance: Int64?
+    private(set) var carriedByServer: Int64 = 0
     /// Our ends of the socket pairs of the last stream: what the client's and the server's application hold.
     private(set) var atClient: Int32 = -1
     private(set) var atServer: Int32 = -1
@@ -38,7 +41,7 @@ private final class Ends: ConnectionAcceptor, ConnectionHandler {
         atClient = ours
         try Sockets.setNonblocking(ours)
         let stream = try #require(connection?.openStream())
-        _ = try StreamPump(stream, input: pumped, output: pumped, on: loop) { [self] in endings.append($0) }
+        _ = try StreamPump(stream, input: pumped, output: pumped, on: loop) { [self] ending, _ in endings.append(ending) }
         loop.run(until: { atServer >= 0 })
     }
 
@@ -54,7 +57,10 @@ private final class Ends: ConnectionAcceptor, ConnectionHandler {
         guard let (ours, pumped) = try? Sockets.pair() else { return }
         atServer = ours
         try? Sockets.setNonblocking(ours)
-        _ = try? StreamPump(stream, input: pumped, output: pumped, on: loop) { [self] in endings.append($0) }
+        _ = try? StreamPump(stream, input: pumped, output: pumped, allowance: allowance, on: loop) { [self] ending, carried in
+            carriedByServer = carried
+            endings.append(ending)
+        }
     }
 
     func connectionAllowsStreams(_ connection: Connection) {}
@@ -105,6 +111,23 @@ private func readNow(_ descriptor: Int32) -> [UInt8]? {
         })
         #expect(answer == [4, 5])
         #expect(ends.endings == [.finished, .finished])
+    }
+
+    @Test("A stream that has carried as much as it may is broken off, and both sides know how much that was")
+    func allowance() throws {
+        let ends = try Ends()
+        ends.allowance = 100_000
+        try ends.openStream()
+        let client = ends.atClient
+        let bytes = [UInt8](repeating: 7, count: 4096)
+        ends.loop.run(until: {
+            _ = send(client, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+            _ = readNow(ends.atServer)
+            return ends.endings.count == 2
+        })
+        #expect(ends.endings.contains(.exhausted))
+        #expect(ends.endings.contains(.brokenByPeer(code: StreamPump.Code.refused)))
+        #expect((100_001...200_000).contains(ends.carriedByServer))
     }
 
     @Test("A connection that ends breaks the local ends off")

@@ -1,0 +1,116 @@
+import Crypto
+import Platform
+import RateLimits
+
+/// Decides which streams a bridge serves, and to what, by an access list and by what each key has used. Without I/O and clocks.
+public struct AccessControl {
+    /// A target, and the application protocol that it is for; nil for all others.
+    public struct Route: Hashable, Sendable {
+        public var alpn: String?
+        public var target: HostAndPort
+
+        public init(_ target: HostAndPort, for alpn: String? = nil) {
+            self.alpn = alpn
+            self.target = target
+        }
+
+        /// Reads `HOST:PORT` or `ALPN=HOST:PORT`.
+        public init?(_ text: some StringProtocol) {
+            let equals = text.lastIndex(of: "=")
+            guard let target = HostAndPort(equals.map { text[text.index(after: $0)...] } ?? text[...]), target.port != 0 else { return nil }
+            alpn = equals.map { String(text[..<$0]) }
+            guard alpn.map({ (1...255).contains($0.utf8.count) }) ?? true else { return nil }
+            self.target = target
+        }
+    }
+
+    public enum Verdict: Equatable, Sendable {
+        /// `allowance` is how many bytes the stream may carry, `isCounted` whether its end has to be told with ``ended(_:bytes:now:)``.
+        case allowed(HostAndPort, allowance: Int64?, isCounted: Bool)
+        case denied(Denial)
+    }
+
+    /// Why a stream is refused.
+    public enum Denial: Hashable, Sendable, CustomStringConvertible {
+        case unknown
+        case expired
+        case noTarget
+        case port(HostAndPort)
+        case privatePort(HostAndPort, String)
+        case streams(Int)
+        case rate(Quota)
+        case bytes(Int64)
+
+        public var description: String {
+            switch self {
+            case .unknown: "access denied"
+            case .expired: "access has expired"
+            case .noTarget: "there is no target for this protocol"
+            case .port(let target): "\(target) is not permitted"
+            case .privatePort(let target, let what): "\(target) is the homeserver's \(what) port, which has to be permitted by name"
+            case .streams(let most): "\(most) streams at once are permitted"
+            case .rate(let quota): "new streams come faster than \(quota)"
+            case .bytes(let most): "the \(most) bytes of a day are used up"
+            }
+        }
+    }
+
+    /// Ports of a Pubky homeserver that are not for its users (spec/pkarr-wire.md, section 8).
+    public static let privatePorts: [UInt16: String] = [6288: "admin", 6289: "metrics"]
+    /// Keys whose use is remembered. A list names few, and whoever `*` admits makes a new key for nothing: then each has its limits anew.
+    private static let mostKeys = 16384
+
+    private struct Use: Sendable {
+        var streams = 0
+        var bucket: TokenBucket?
+        var bytes: Int64 = 0
+        /// When the day began that the bytes are of.
+        var since: Instant
+    }
+
+    public var routes: [Route]
+    /// Nil lets anybody do anything.
+    public var list: AccessList?
+    private var uses = RecentlyUsed<PublicKey, Use>(capacity: AccessControl.mostKeys)
+
+    public init(routes: [Route], list: AccessList?) {
+        self.routes = routes
+        self.list = list
+    }
+
+    /// Whether a stream is served; if so, it counts.
+    ///
+    /// - Parameter time: Seconds since 1970.
+    public mutating func admit(_ peer: PublicKey?, alpn: String?, now: Instant, time: UInt64) -> Verdict {
+        guard let rule = list.map({ list in peer.flatMap(list.rule(for:)) }) ?? AccessRule() else { return .denied(.unknown) }
+        if let expiry = rule.expiry, expiry <= time { return .denied(.expired) }
+        guard let target = target(for: alpn, rule) else { return .denied(.noTarget) }
+        if !rule.targets.isEmpty, !rule.targets.contains(target) { return .denied(.port(target)) }
+        if rule.targets.isEmpty, let what = Self.privatePorts[target.port] { return .denied(.privatePort(target, what)) }
+        guard let peer, rule.streams != nil || rule.rate != nil || rule.bytes != nil else { return .allowed(target, allowance: nil, isCounted: false) }
+        var use = uses.value(for: peer) ?? Use(since: now)
+        if now - use.since >= AccessRule.day { (use.bytes, use.since) = (0, now) }
+        if let most = rule.streams, use.streams >= most { return .denied(.streams(most)) }
+        if let most = rule.bytes, use.bytes >= most { return .denied(.bytes(most)) }
+        if let rate = rule.rate {
+            if use.bucket?.quota != rate { use.bucket = TokenBucket(rate) }
+            guard use.bucket?.take(now: now) == true else { return .denied(.rate(rate)) }
+        }
+        let isCounted = rule.streams != nil || rule.bytes != nil
+        if isCounted { use.streams += 1 }
+        uses.set(use, for: peer)
+        return .allowed(target, allowance: rule.bytes.map { $0 - use.bytes }, isCounted: isCounted)
+    }
+
+    /// A counted stream has ended, or nothing came of it.
+    public mutating func ended(_ peer: PublicKey, bytes: Int64) {
+        guard var use = uses.value(for: peer) else { return }
+        use.streams = max(0, use.streams - 1)
+        use.bytes = use.bytes.addingReportingOverflow(max(0, bytes)).partialValue
+        uses.set(use, for: peer)
+    }
+
+    private func target(for alpn: String?, _ rule: AccessRule) -> HostAndPort? {
+        (routes.first { $0.alpn != nil && $0.alpn == alpn } ?? routes.first { $0.alpn == nil })?.target ?? (routes.isEmpty ? rule.targets.first : nil)
+    }
+}
