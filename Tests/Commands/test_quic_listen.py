@@ -1,5 +1,6 @@
 """quic-listen as a process, mostly with quic-dial at the other end."""
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -141,6 +142,15 @@ def test_an_unknown_version_is_answered_by_those_that_are_spoken(stranger, dial)
     [answer] = stranger(LONG_HEADER_OF_AN_UNKNOWN_VERSION.ljust(1200, b"\x00"), dial)
     assert answer[0] & 0x80 and answer[1:5] == bytes(4)
     assert answer[5:].startswith(b"\x06source\x08destined") and (1).to_bytes(4) in answer[20:]
+
+
+@pytest.mark.parametrize("name", ["quic-listen", "quic-dial"])
+def test_what_the_quic_library_gives_up_by_is_ours_so_that_it_ends_a_connection_and_not_the_process(name):
+    # Else a client that has proved its key could end it: see Sources/CQUIC/guard.c. The unit tests show the rest.
+    environment = {**os.environ, "LD_BIND_NOW": "1", "LD_DEBUG": "bindings"}
+    bindings = subprocess.run(command(name, "--help"), env=environment, capture_output=True, text=True, timeout=PATIENCE).stderr
+    for symbol in ("abort", "__assert_fail"):
+        assert re.search(rf"/libngtcp2\.so\S* \[0\] to \S*{name} \[0\]: normal symbol `{symbol}'", bindings)
 
 
 def test_sigterm_ends_it_with_code_0_and_the_peer_hears_so(listen, service, endpoint_file):
