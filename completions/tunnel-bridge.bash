@@ -186,7 +186,7 @@ _tunnel-bridge() {
 
 _tunnel-bridge_serve() {
     repeating_flags=()
-    non_repeating_flags=(--verbose -v --version -h --help)
+    non_repeating_flags=(--verbose -v --proxy-protocol --version -h --help)
     repeating_options=(--to)
     non_repeating_options=(--log-format --socket --access)
     __tunnel-bridge_offer_flags_options 0

@@ -77,6 +77,7 @@ _tunnel-bridge_serve() {
         '--socket[The Unix socket that quic-listen connects to; made with mode 0600.]:SOCKET:'
         '*--to[The server to connect to, or the one for an application protocol; may be repeated. (default\: each key'\''s first permitopen)]:\[ALPN=\]HOST\:PORT:'
         '--access[Who may connect, and what they may do\: one key a line, options behind it. Read again when it changes. (default\: anybody)]:FILE:'
+        '--proxy-protocol[Tell the server who comes, by a PROXY protocol header (version 2).]'
         '--version[Show the version.]'
         '(-h --help)'{-h,--help}'[Show help information.]'
     )

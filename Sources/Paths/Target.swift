@@ -25,7 +25,7 @@ public enum Target: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension NetworkPath {
-    static let directWord = "direct", relayWord = "relay"
+    public static let directWord = "direct", relayWord = "relay"
 
     /// The kind of path, as in stream lines (keyhole-objects(5)).
     public var word: String { isRelayed ? Self.relayWord : Self.directWord }

@@ -1,6 +1,8 @@
 import Crypto
 import EventLoop
+import Paths
 import Platform
+import QUIC
 
 /// The bridge beside a server: connects to a target for each stream that `quic-listen` asks for, as ``AccessControl`` decides.
 public final class ServerBridge {
@@ -27,15 +29,20 @@ public final class ServerBridge {
 
     private let loop: EventLoop
     private var control: AccessControl
+    private let tellsPeer: Bool
     private let onEvent: (Event) -> Void
     private var listener: HandoverListener?
     private var refusals: Set<Refusal> = []
     private var failures: [HostAndPort: SystemError] = [:]
 
+    /// - Parameter tellsPeer: Whether the targets are told of the peer by the PROXY protocol.
     /// - Throws: ``SystemError`` as ``HandoverListener``.
-    public init(on loop: EventLoop, socketPath: String, control: AccessControl, onEvent: @escaping (Event) -> Void) throws(SystemError) {
+    public init(
+        on loop: EventLoop, socketPath: String, control: AccessControl, tellsPeer: Bool = false, onEvent: @escaping (Event) -> Void
+    ) throws(SystemError) {
         self.loop = loop
         self.control = control
+        self.tellsPeer = tellsPeer
         self.onEvent = onEvent
         listener = try HandoverListener(
             on: loop, path: socketPath, service: .connections { [weak self] in self?.connect(for: $0, $1) },
@@ -59,14 +66,17 @@ public final class ServerBridge {
             responder.refuse("\(reason)")
         case .allowed(let target, let allowance, let isCounted):
             let onEnd: ((Int64) -> Void)? = isCounted ? { [weak self] in self?.control.ended(request.peer!, bytes: $0) } : nil
-            connect(to: target, allowance, onEnd, responder)
+            connect(for: request, to: target, allowance, onEnd, responder)
         }
     }
 
-    private func connect(to target: HostAndPort, _ allowance: Int64?, _ onEnd: ((Int64) -> Void)?, _ responder: HandoverResponder) {
+    private func connect(
+        for request: HandoverRequest, to target: HostAndPort, _ allowance: Int64?, _ onEnd: ((Int64) -> Void)?, _ responder: HandoverResponder
+    ) {
         TargetConnection.connect(to: target, fromLoopback: Self.source, on: loop) { [self] (result: consuming Result<FileDescriptor, SystemError>) in
             switch consume result {
             case .success(let connection):
+                if tellsPeer { tell(connection.number, of: request) }
                 responder.accept(handing: connection, allowance: allowance, onEnd: onEnd)
                 if failures.removeValue(forKey: target) != nil { onEvent(.targetReached(target)) }
             case .failure(let error):
@@ -75,5 +85,11 @@ public final class ServerBridge {
                 if failures.updateValue(error, forKey: target) != error { onEvent(.targetFailed(target, error)) }
             }
         }
+    }
+
+    /// Writes the PROXY header, which a connection that is new has room for. One that has died meanwhile shows that to whoever uses it.
+    private func tell(_ connection: Int32, of request: HandoverRequest) {
+        let source = request.path == NetworkPath.directWord ? request.remote.flatMap { SocketAddress($0) } : nil
+        try? writeAll(connection, ProxyProtocol.header(source: source, target: try? Sockets.remoteAddress(connection), peer: request.peer))
     }
 }

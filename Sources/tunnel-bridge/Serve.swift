@@ -39,6 +39,9 @@ struct Serve: ToolkitCommand {
         valueName: "FILE"))
     var access: String?
 
+    @Flag(help: "Tell the server who comes, by a PROXY protocol header (version 2).")
+    var proxyProtocol = false
+
     func validate() throws {
         if to.isEmpty && access == nil { throw ValidationError("give --to HOST:PORT, or an access list that says where each key may go") }
         let protocols = to.map(\.route.alpn)
@@ -56,7 +59,8 @@ struct Serve: ToolkitCommand {
         let loop = EventLoop()
         let bridge: ServerBridge
         do throws(SystemError) {
-            bridge = try ServerBridge(on: loop, socketPath: socket, control: AccessControl(routes: to.map(\.route), list: list)) { report($0, to: log) }
+            let control = AccessControl(routes: to.map(\.route), list: list)
+            bridge = try ServerBridge(on: loop, socketPath: socket, control: control, tellsPeer: proxyProtocol) { report($0, to: log) }
         } catch { throw socketError(socket, error) }
         defer { bridge.close() }
         let watching = try access.map { try AccessListWatch($0, on: loop, log: log) { bridge.setList(try Self.accessList($0)) } }

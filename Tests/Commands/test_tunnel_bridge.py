@@ -240,6 +240,27 @@ def test_a_target_on_this_machine_sees_us_come_from_another_address_than_its_own
         assert listener.accept()[1][0] == "127.0.0.2"
 
 
+def test_a_server_learns_who_comes_by_the_proxy_protocol(serve, path):
+    """haproxy.org, proxy-protocol.txt, 2.2."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        serve(f"127.0.0.1:{port}", "--proxy-protocol")
+        listener.settimeout(PATIENCE)
+        listen = Listen(path)
+        for number, (way, family, addresses) in enumerate([
+                ({"path": "direct", "remote": "192.0.2.1:4433"}, 0x11, socket.inet_aton("192.0.2.1") + socket.inet_aton("127.0.0.1")
+                 + (4433).to_bytes(2, "big") + port.to_bytes(2, "big")),
+                ({"path": "direct", "remote": "[2001:db8::1]:1"}, 0x21, socket.inet_pton(socket.AF_INET6, "2001:db8::1") + bytes(16)
+                 + (1).to_bytes(2, "big") + bytes(2)),
+                ({"path": "relay", "remote": "https://relay.example/"}, 0x00, b"")]):
+            assert listen.open(number, ALICE, **way)[0]["ok"]
+            expected = addresses + b"\xe0" + (52).to_bytes(2, "big") + ALICE.encode()
+            header = b"\r\n\r\n\0\r\nQUIT\n" + bytes([0x21, family]) + len(expected).to_bytes(2, "big") + expected
+            with listener.accept()[0] as server:
+                server.settimeout(PATIENCE)
+                assert server.recv(len(header), socket.MSG_WAITALL) == header
+
+
 def test_a_missing_access_list_is_a_configuration_error_rather_than_open_to_all(run, path, tmp_path):
     result = run("tunnel-bridge", "serve", "--socket", path, "--to", "127.0.0.1:1", "--access", tmp_path / "none")
     assert result.status == 78
