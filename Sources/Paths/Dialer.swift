@@ -75,7 +75,7 @@ public final class Dialer: ConnectionHandler {
     }
 
     /// An address of each family, then a relay, which works where they don't; after it the other addresses, and then the other relays.
-    static func order(_ peer: EndpointAddress) -> [Target] {
+    public static func order(_ peer: EndpointAddress) -> [Target] {
         let addresses = interleaved(peer.addresses).prefix(mostAddresses).map(Target.address)[...]
         let relays = peer.relayURLs.prefix(mostRelays).map(Target.relay)[...]
         let first = Set(peer.addresses.map(\.ip.isV6)).count

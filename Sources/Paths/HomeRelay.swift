@@ -1,5 +1,4 @@
 import EventLoop
-import HTTPClient
 import Iroh
 import IrohRelayClient
 import Platform
@@ -21,9 +20,6 @@ public final class HomeRelay {
         /// Each relay refuses us, and none has ever taken us.
         case refusedByAll([HomeRelayChoice.Failure])
     }
-
-    /// `/ping` answers with nothing; some put a word there.
-    private static let largestAnswer = 4096
 
     /// The relay to announce; nil when there is none.
     public var url: RelayURL? { choice.home }
@@ -93,35 +89,12 @@ public final class HomeRelay {
     }
 
     private func ask(_ probe: HomeRelayChoice.Probe) {
-        var request = HTTPRequest("GET", probe.url.ping, timeout: probe.timeout, largestBody: Self.largestAnswer)
-        // Whatever a portal sends us to is not the relay.
-        request.followsRedirects = false
-        let start = Instant.now
-        transports.http.send(request) { [weak self] answer in
+        transports.ping(probe.url, timeout: probe.timeout) { [weak self] answer in
             guard let self, observer != nil else { return }
-            let now = Instant.now
-            choice.probed(probe, Self.result(of: answer, from: probe.url, after: now - start), now: now)
+            choice.probed(probe, answer.mapError { HomeRelayChoice.Failure(url: probe.url, reason: $0.description) }, now: .now)
             act()
         }
     }
-
-    private static func result(
-        of answer: Result<HTTPResponse, HTTPFailure>, from url: RelayURL, after time: Duration
-    ) -> Result<Duration, HomeRelayChoice.Failure> {
-        switch answer {
-        case .success(let response) where response.status == 200: return .success(time)
-        case .success(let response):
-            let failure = RelayLinkFailure.notUpgraded(status: response.status, location: response.header("Location"))
-            return .failure(HomeRelayChoice.Failure(url: url, reason: failure.description))
-        case .failure(let failure):
-            return .failure(HomeRelayChoice.Failure(url: url, reason: RelayLinkFailure.unreachable(failure.description).description))
-        }
-    }
-}
-
-extension RelayURL {
-    /// Where a relay says that it is there. As with `/relay`, the path is replaced (spec/iroh-wire.md, 4.1).
-    fileprivate var ping: String { "\(description.prefix { $0 != ":" })://\(authority)/ping" }
 }
 
 extension RelayLink.State {

@@ -14,6 +14,8 @@ public final class LocalCandidates {
     private var sources = CandidateSources() { didSet { if sources != oldValue { update(from: oldValue) } } }
     private var observers = Observers<Void>(), mappingObservers = Observers<Void>(), networkObservers = Observers<Void>()
     private var watcher: NetworkWatcher!
+    /// IPv6 being true.
+    private var askedFamilies: Set<Bool> = []
 
     init(on loop: EventLoop) {
         sources.network = .current
@@ -57,7 +59,11 @@ public final class LocalCandidates {
     /// How a NAT maps our socket of a family, by what STUN servers have seen.
     public func mapping(v6: Bool) -> AddressMapping { sources.mappings[v6] ?? .unknown }
 
+    /// Whether a STUN server of a family is known, so that silence says something.
+    public func isAsked(v6: Bool) -> Bool { askedFamilies.contains(v6) }
+
     func setReflexive(_ views: [ReflexiveView]) {
+        askedFamilies = Set(views.filter(\.hasServers).map(\.isV6))
         var next = sources
         next.reflexive = views.flatMap(\.addresses)
         let own = Set(next.ownAddresses)

@@ -44,6 +44,8 @@ struct ReflexiveView {
         self.isV6 = isV6
     }
 
+    var hasServers: Bool { !servers.isEmpty }
+
     /// The addresses that we are seen at, each once.
     var addresses: [SocketAddress] {
         var found: [SocketAddress] = []
