@@ -19,7 +19,7 @@ SWIFT = swift
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 APT = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
 
-commands = iroh-txt pkarr-build pkarr-publish pkarr-resolve pkarr-serve port-map quic-dial quic-listen quic-relay tunnel-bridge
+commands = iroh-txt keyhole-diagnose pkarr-build pkarr-publish pkarr-resolve pkarr-serve port-map quic-dial quic-listen quic-relay tunnel-bridge
 # The standard libraries of Swift and C++ are linked in and relocations packed: a command starts in a few milliseconds, and runs where
 # no Swift is installed.
 release = --configuration release --static-swift-stdlib -Xswiftc -use-ld=lld -Xlinker -z -Xlinker pack-relative-relocs \

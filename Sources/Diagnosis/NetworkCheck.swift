@@ -8,8 +8,8 @@ import Platform
 
 /// What is to be seen of the network around this machine: addresses, UDP, NAT and relays.
 final class NetworkCheck {
-    /// STUN's own three tries and half a second for names.
-    private static let patience: Duration = .milliseconds(2500)
+    /// For the names of STUN servers, and for their answers after that: all tries that STUN has.
+    private static let namePatience: Duration = .milliseconds(500), patience: Duration = .seconds(2)
 
     private(set) var v4 = Facts.Family(), v6 = Facts.Family()
     var relays: [Facts.Relay] { checks.compactMap(\.outcome) }
@@ -24,7 +24,7 @@ final class NetworkCheck {
     private var shown: Set<Candidate> = []
     /// The families, IPv6 being true, of which UDP has been reported, and of which all has.
     private var heard: Set<Bool> = [], told: Set<Bool> = []
-    private var timer: Timer!
+    private var timer: Timer!, nameTimer: Timer!
     private var asked = Instant.now
 
     /// - Parameters:
@@ -41,6 +41,7 @@ final class NetworkCheck {
         self.report = report
         self.onProgress = onProgress
         timer = Timer(on: loop) { [unowned self] in settle() }
+        nameTimer = Timer(on: loop) { [unowned self] in settleMissing() }
         _ = driver.candidates.observe { [unowned self] in look() }
         _ = driver.candidates.observeMapping { [unowned self] in look() }
         take(relays)
@@ -74,7 +75,8 @@ final class NetworkCheck {
     private func ask() {
         asked = .now
         driver.ask(stunServers.isEmpty ? checks.map(\.url.stunServer) : stunServers)
-        timer.start(after: Self.patience)
+        nameTimer.start(after: Self.namePatience)
+        timer.start(after: Self.namePatience + Self.patience)
     }
 
     private var hasServers: Bool { !stunServers.isEmpty || !checks.isEmpty }
@@ -103,18 +105,26 @@ final class NetworkCheck {
         for isV6 in [false, true] where !told.contains(isV6) {
             let family = update(isV6, isOver: false)
             if family.isAnswered, heard.insert(isV6).inserted { tell(udp: family, isV6, after: .now - asked) }
-            // What two servers have seen will not change.
-            if family.mapping == .dependent || family.mapping == .independent { tell(nat: family, isV6) }
+            if family.mapping != .unknown { tell(nat: family, isV6) }
+        }
+    }
+
+    /// Tells of families that are not here, and in which nobody could be asked.
+    private func settleMissing() {
+        for isV6 in [false, true] where !told.contains(isV6) && !driver.candidates.isAsked(v6: isV6) {
+            if !update(isV6, isOver: false).hasAddress { settle(isV6) }
         }
     }
 
     /// Time is over: tells what has not been told.
     private func settle() {
-        for isV6 in [false, true] where !told.contains(isV6) {
-            let family = update(isV6, isOver: true)
-            if heard.insert(isV6).inserted { tell(udp: family, isV6, after: family.isAsked ? .now - asked : nil) }
-            tell(nat: family, isV6)
-        }
+        for isV6 in [false, true] where !told.contains(isV6) { settle(isV6) }
+    }
+
+    private func settle(_ isV6: Bool) {
+        let family = update(isV6, isOver: true)
+        if heard.insert(isV6).inserted { tell(udp: family, isV6, after: family.isAsked ? .now - asked : nil) }
+        tell(nat: family, isV6)
     }
 
     private func tell(_ candidate: Candidate) {

@@ -9,10 +9,8 @@ import Tunnel
 
 /// Every way to a peer by itself, and the connection that a client would have.
 final class PeerCheck {
-    /// For a way by itself. A client does not wait longer for one that has others.
+    /// For a way by itself, and for each when they are raced.
     private static let wayTimeout: Duration = .seconds(5)
-    /// For the connection, as quic-dial has it.
-    private static let linkTimeout: Duration = .seconds(10)
     /// For the first byte of the answer to a request.
     private static let answerTimeout: Duration = .seconds(10)
     /// For a direct path beside a relay. A round of punching takes 3.1 seconds when it finds nothing, and the next begins 5 seconds later.
@@ -51,9 +49,10 @@ final class PeerCheck {
         self.report = report
         self.completion = completion
         timer = Timer(on: driver.loop) { [unowned self] in handleTimeout() }
-        link = PeerLink(peer, over: driver, timeout: Self.linkTimeout) { [unowned self] in take($0) }
+        let ways = Dialer.order(peer)
+        link = PeerLink(peer, over: driver, timeout: Self.wayTimeout + Dialer.headStart * ways.count) { [unowned self] in take($0) }
         link.openStream { [unowned self] result in if case .success(let stream) = result { use(stream) } }
-        for way in Dialer.order(peer) { dial(way) }
+        for way in ways { dial(way) }
     }
 
     func close() {

@@ -14,6 +14,7 @@ public final class EndpointDriver: DatagramSink {
     public let candidates: LocalCandidates
     /// What finds direct paths for its connections.
     public private(set) var puncher: HolePuncher!
+    /// What everything here runs on.
     public let loop: EventLoop
     private var reflexive: ReflexiveAddresses!
     private var sockets: [UDPSocket] = []
