@@ -3,6 +3,7 @@
 Each test has networks of its own and mostly waits, so that many may run at once. A limit is several times what was measured on an idle
 machine (quic-dial(1) has those figures); what it has to tell apart is another order: a time-out of a protocol, or a new connection.
 """
+import contextlib
 import os
 import signal
 import time
@@ -18,17 +19,21 @@ from NATLab.routers import NAT
 from NATLab.services import start_relay
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may make network namespaces")
-# Listener, dialler, and the path between them, which stays what it is: a direct one, and a relay's that nothing else is possible beside.
-DIRECT, RELAYED = ("none", "home", "direct"), ("home", "udp-blocked", "relay")
-paths = pytest.mark.parametrize("pair", [DIRECT, RELAYED], ids=["direct", "relay"])
+# Listener, dialler, and the path between them: a direct one, one through two holes, and a relay's that nothing else is possible beside.
+DIRECT, PUNCHED, RELAYED = ("none", "home", "direct"), ("home", "home", "direct"), ("home", "udp-blocked", "relay")
+paths = pytest.mark.parametrize("pair", [DIRECT, PUNCHED, RELAYED], ids=["direct", "punched", "relay"])
 # Seconds. Noticed within some round trips, by a time-out of the relay's connection, or by a try that comes ever more rarely.
 AT_ONCE, SOON, LATE = 2, 6, 15
 # As bad as a train's wireless network.
 BAD = Link(delay=0.03, jitter=0.01, loss=0.02, reorder=0.02, duplicate=0.01, corrupt=0.01)
 
 
+@contextlib.contextmanager
 def pair_of(pair, link=Link()):
-    return Pair(pair[0], pair[1], link)
+    """The pair, when it is on its path."""
+    with Pair(pair[0], pair[1], link) as joined:
+        joined.path(pair[2])
+        yield joined
 
 
 def another_address(pair):
@@ -181,6 +186,16 @@ def test_the_relay_goes_for_good_and_a_direct_path_does_not_notice():
         pair.stays()
 
 
+def test_new_holes_are_punched_when_a_router_gets_another_address():
+    with pair_of(PUNCHED) as pair:
+        pair.away.take_other_address(200)
+        assert pair.flow.resumes(time.monotonic()) < SOON
+        pair.path("relay")
+        pair.path("direct")
+        pair.flow.flows()
+        pair.stays()
+
+
 def test_a_direct_path_dies_and_comes_back():
     """To the relay within some round trips, and back while the relay's path carries on: that pause is none."""
     with Pair("none", "home") as pair:
@@ -191,7 +206,7 @@ def test_a_direct_path_dies_and_comes_back():
         pair.path("relay")
         start = time.monotonic()
         router.rules("delete table inet cut")
-        pair.path("direct", "punched")
+        pair.path("direct")
         pair.flow.flows()
         assert pair.flow.longest_gap(start) < AT_ONCE / 2
         pair.stays()
