@@ -7,11 +7,13 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from conftest import BIN, PATIENCE, ROOT, Service, lines
+from quic_commands import ask, wait_for
 
 EXAMPLES = ROOT / "examples"
 STAGES = ["quic-listen", "iroh-txt", "pkarr-resolve", "pkarr-build", "pkarr-publish", "tunnel-bridge"]
@@ -177,6 +179,33 @@ def test_any_stage_that_is_killed_ends_the_gateway_which_can_be_started_again(ga
     assert os.listdir(tmp_path / "run") == []
     gateway().next()
     assert fetch(f"pubky://{key}/", env=network).stdout == PAGE
+
+
+def test_with_a_fixed_port_clients_are_through_again_a_moment_after_the_listener_was_killed_and_all_was_started_again(
+        gateway, tunnel, key):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    first = gateway(f"bind=127.0.0.1:{port}")
+    first.next()
+    address = tunnel(f"127.0.0.1:{port}", key=key)
+
+    def is_served():
+        try:
+            return PAGE in ask(address, b"GET / HTTP/1.0\r\nHost: x\r\n\r\n", 10)
+        except OSError:
+            return False
+
+    wait_for(is_served)
+    listener = stages(first)["quic-listen"]
+    killed = time.monotonic()
+    os.kill(listener, signal.SIGKILL)
+    assert first.process.wait(PATIENCE) == 75
+    # What systemd does by Restart=on-failure. Look-ups and publishing go on meanwhile, nobody who is connected waits for them.
+    gateway(f"bind=127.0.0.1:{port}")
+    wait_for(is_served)
+    # A third of a second, on a machine that is not busy.
+    assert time.monotonic() - killed < 3
 
 
 def life_reader(gateway, name):
