@@ -4,7 +4,7 @@
 #   make test-deps test     install what the tests need, run them all, quick ones first
 #   make install            into DESTDIR and prefix (/usr/local)
 #   make bench              the figures, each against what it has to reach
-#   make natlab-full        which path is taken between any two of the networks people are behind (as root; make natlab tries some)
+#   make natlab-full        which path is taken between any two of the networks people are behind (as root), as a table and a picture
 #   make soak               a million requests of all kinds at pkarr-serve, whose memory has to stay where it is
 #   make hostile            a million packets of a client that has proved its key and means harm, which the listener has to outlive
 #   make fuzz               every parser on a bounded number of inputs
@@ -82,10 +82,11 @@ race: build $(venv)/installed
 interop: build $(venv)/installed
 	$(pytest) Tests/Interop
 
-# Every kind of network is what it says, and some pairs of them.
+# Every kind of network is what it says, some pairs of them, failures of all sorts, and all pairs; each path that is not as expected is told.
 natlab: build $(venv)/installed
 	$(pytest) Tests/NATLab --ignore Tests/NATLab/test_staying_alive.py
 	$(pytest) Tests/NATLab/test_staying_alive.py --numprocesses 8 --maxschedchunk 1
+	KEYHOLE_BIN=$(built) Tests/NATLab/matrix > .build/matrix.ndjson
 
 # Some minutes, and the README's picture.
 natlab-full: build $(venv)/installed
