@@ -44,6 +44,8 @@ class Service:
     def next(self):
         """The next object that it prints; Refused with the end of what it said if it ends or prints nothing for long."""
         timer = threading.Timer(PATIENCE, self.process.kill)
+        # Else a run that is told to end here waits for it.
+        timer.daemon = True
         timer.start()
         line = self.process.stdout.readline()
         timer.cancel()

@@ -27,6 +27,7 @@ PAIRS = [
     ("none", "home"), ("none", "ipv6-only"), ("none", "udp-blocked"), ("none", "proxy"), ("none", "nptv6"), ("forwarded", "symmetric"),
     ("forwarded", "ipv6-only"), ("same-lan", "same-lan"), ("same-lan", "home"), ("home", "home"), ("firewall", "none"),
     ("full-cone", "carrier"), ("ipv6-only", "none"), ("ipv6-only", "home"), ("proxy", "none"), ("udp-blocked", "proxy"), ("nptv6", "none"),
+    ("upnp", "symmetric"), ("symmetric", "upnp"),
 ]
 
 
