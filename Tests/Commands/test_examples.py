@@ -269,6 +269,16 @@ def test_an_overwritten_packet_is_merged_again_within_a_refresh(gateway, key, ne
     assert [record for record in found if record[0] != "_iroh"] == OTHERS
 
 
+def test_the_stun_server_that_is_set_is_asked(gateway):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        server.settimeout(PATIENCE)
+        gateway("port-map=no", f"stun=127.0.0.1:{server.getsockname()[1]}")
+        # A Binding request with the magic cookie (RFC 8489, section 5).
+        request = server.recv(1500)
+        assert request[:2] == b"\0\1" and request[4:8] == bytes.fromhex("2112a442")
+
+
 def test_the_packet_names_the_home_relay_and_another_one_when_that_is_gone(gateway, service, key, network, tmp_path):
     relays = {}
     for _ in range(2):
@@ -358,6 +368,8 @@ def test_a_key_file_that_others_can_read_is_refused(gateway, tmp_path):
     ("target=localhost:http\n", "expected HOST:PORT"),
     ("target=:80\n", "expected HOST:PORT"),
     ("lan=maybe\n", "line 1: lan=maybe: expected yes or no"),
+    ("port-map=pcp\n", "line 1: port-map=pcp: expected yes or no"),
+    ("stun=stun.example\n", "line 1: stun=stun.example: expected HOST:PORT"),
     ("watch=5\n", "line 1: watch=5: expected a duration"),
     ("watch=m\n", "expected a duration"),
     ("rebuild=1 h\n", "expected a duration"),
