@@ -81,7 +81,7 @@ let commands: [Target] = [
         name: "RouterPorts",
         dependencies: ["Paths", "Toolkit", "EventLoop", "JSON", "Platform", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     command("iroh-txt", ["Iroh", "Pkarr"]),
-    command("keyhole-diagnose", ["Diagnosis", "DiscoveryOptions", "Paths", "QUIC", "Tunnel", "Iroh"]),
+    command("keyhole-diagnose", ["Diagnosis", "DiscoveryOptions", "RouterPorts", "Paths", "QUIC", "Tunnel", "Iroh"]),
     command("pkarr-build", ["StateOptions", "PublicationState", "Pkarr", "Iroh"]),
     command("pkarr-publish", ["StateOptions", "PublicationState", "DiscoveryOptions", "Discovery"]),
     command("pkarr-resolve", ["StateOptions", "PublicationState", "DiscoveryOptions", "Discovery"]),

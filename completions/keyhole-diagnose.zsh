@@ -50,6 +50,7 @@ _keyhole-diagnose() {
         '*--iroh-relay[An iroh relay to try besides those of the packet (repeatable; default\: IROH_RELAYS, else none).]:URL:'
         '--relay-token[File with the token that iroh relays ask for, readable by its owner only.]:file:'
         '*--stun[A STUN server that tells which address others see; two tell the kind of NAT (repeatable; default\: the iroh relays).]:host\:port:'
+        '--no-port-map[Don'\''t ask the router to send on what comes to a port of it.]'
         '--key[Secret key file to be known by; without it a fresh key is made.]:file:'
         '--alpn[Application protocol to ask for.]:name:'
         '--no-request[Send no HTTP request.]'

@@ -163,7 +163,7 @@ _port-map() {
     local -a unparsed_words=("${COMP_WORDS[@]:1:${COMP_CWORD}}")
 
     local -a repeating_flags=()
-    local -a non_repeating_flags=(--verbose -v --version -h --help)
+    local -a non_repeating_flags=(--look --verbose -v --version -h --help)
     local -a repeating_options=(--udp --protocol)
     local -a non_repeating_options=(--every --log-format)
     __port-map_offer_flags_options 0

@@ -20,7 +20,7 @@ function __port-map_parse_tokens -S
     set -l unparsed_tokens (__port-map_tokens -pc)
     switch $unparsed_tokens[1]
     case 'port-map'
-        __port-map_parse_subcommand 0 'udp=+' 'protocol=+' 'every=' 'log-format=' 'v/verbose' 'version' 'h/help'
+        __port-map_parse_subcommand 0 'udp=+' 'protocol=+' 'look' 'every=' 'log-format=' 'v/verbose' 'version' 'h/help'
         switch $unparsed_tokens[1]
         case 'help'
             __port-map_parse_subcommand -r 1 'version'
@@ -79,6 +79,7 @@ end
 complete -c 'port-map' -f
 complete -c 'port-map' -n '__port-map_should_offer_completions_for_flags_or_options "port-map"' -l 'udp' -d 'UDP port of this host to have mapped; may be repeated.' -rfka ''
 complete -c 'port-map' -n '__port-map_should_offer_completions_for_flags_or_options "port-map"' -l 'protocol' -d 'How to ask the router; may be repeated, and they are tried in this order.' -rfka 'pcp natpmp upnp'
+complete -c 'port-map' -n '__port-map_should_offer_completions_for_flags_or_options "port-map" look' -l 'look' -d 'Map nothing: tell which protocols the router speaks, and its public address.'
 complete -c 'port-map' -n '__port-map_should_offer_completions_for_flags_or_options "port-map" every' -l 'every' -d 'How often to look whether the mappings are still there.' -rfka ''
 complete -c 'port-map' -n '__port-map_should_offer_completions_for_flags_or_options "port-map" log-format' -l 'log-format' -d 'How messages on standard error look.' -rfka 'text json'
 complete -c 'port-map' -n '__port-map_should_offer_completions_for_flags_or_options "port-map" v verbose' -l 'verbose' -s 'v' -d 'Say more on standard error.'

@@ -45,6 +45,7 @@ _port-map() {
     local -ar arg_specs=(
         '*--udp[UDP port of this host to have mapped; may be repeated.]:port:'
         '*--protocol[How to ask the router; may be repeated, and they are tried in this order.]:pcp|natpmp|upnp:{__port-map_complete "${___protocol[@]}"}'
+        '--look[Map nothing\: tell which protocols the router speaks, and its public address.]'
         '--every[How often to look whether the mappings are still there.]:duration:'
         '--log-format[How messages on standard error look.]:text|json:{__port-map_complete "${___log_format[@]}"}'
         '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'

@@ -29,19 +29,33 @@ static int answer(natpmp_t *session, int patience, natpmpresp_t *response) {
     }
 }
 
+static int public_address(natpmp_t *session, int patience, uint32_t *address) {
+    natpmpresp_t response;
+    int status = sendpublicaddressrequest(session);
+    if (status > 0) status = answer(session, patience, &response);
+    if (status == 0 && response.type != NATPMP_RESPTYPE_PUBLICADDRESS) status = keyhole_nonsense;
+    if (status == 0) *address = response.pnu.publicaddress.addr.s_addr;
+    return status;
+}
+
+int keyhole_natpmp_address(uint32_t gateway, int patience, uint32_t *address) {
+    natpmp_t session;
+    int status = initnatpmp(&session, 1, gateway);
+    if (status == 0) {
+        status = public_address(&session, patience, address);
+        closenatpmp(&session);
+    }
+    return status;
+}
+
 int keyhole_natpmp_map(uint32_t gateway, uint16_t port, uint16_t suggested, uint32_t lifetime, int patience, struct keyhole_grant *grant) {
     natpmp_t session;
     natpmpresp_t response;
     memset(grant, 0, sizeof *grant);
     int status = initnatpmp(&session, 1, gateway);
     if (status == 0) {
-        status = sendpublicaddressrequest(&session);
-        if (status > 0) status = answer(&session, patience, &response);
-        if (status == 0 && response.type != NATPMP_RESPTYPE_PUBLICADDRESS) status = keyhole_nonsense;
-        if (status == 0) {
-            grant->external_ip = response.pnu.publicaddress.addr.s_addr;
-            status = sendnewportmappingrequest(&session, NATPMP_PROTOCOL_UDP, port, suggested, lifetime);
-        }
+        status = public_address(&session, patience, &grant->external_ip);
+        if (status == 0) status = sendnewportmappingrequest(&session, NATPMP_PROTOCOL_UDP, port, suggested, lifetime);
         if (status > 0) status = answer(&session, patience, &response);
         if (status == 0 && (response.type != NATPMP_RESPTYPE_UDPPORTMAPPING || response.pnu.newportmapping.privateport != port))
             status = keyhole_nonsense;

@@ -72,19 +72,26 @@ void keyhole_upnp_free(struct keyhole_upnp *router) {
     free(router);
 }
 
-int keyhole_upnp_map(struct keyhole_upnp *router, uint16_t port, uint16_t external, uint32_t lifetime, struct keyhole_grant *grant) {
-    const char *url = router->urls.controlURL, *service = router->data.first.servicetype;
-    char outside[40] = "", inner[8], outer[8], seconds[16];
-    char client[40] = "", client_port[8] = "", name[128] = "", enabled[8] = "", left[20] = "";
+int keyhole_upnp_address(struct keyhole_upnp *router, uint32_t *address) {
+    char outside[40] = "";
     struct in_addr ip;
-    memset(grant, 0, sizeof *grant);
-    int status = UPNP_GetExternalIPAddress(url, service, outside);
+    int status = UPNP_GetExternalIPAddress(router->urls.controlURL, router->data.first.servicetype, outside);
     if (status != UPNPCOMMAND_SUCCESS) return status;
     if (inet_pton(AF_INET, outside, &ip) != 1) return keyhole_nonsense;
+    *address = ip.s_addr;
+    return 0;
+}
+
+int keyhole_upnp_map(struct keyhole_upnp *router, uint16_t port, uint16_t external, uint32_t lifetime, struct keyhole_grant *grant) {
+    const char *url = router->urls.controlURL, *service = router->data.first.servicetype;
+    char inner[8], outer[8], seconds[16];
+    char client[40] = "", client_port[8] = "", name[128] = "", enabled[8] = "", left[20] = "";
+    memset(grant, 0, sizeof *grant);
+    int status = keyhole_upnp_address(router, &grant->external_ip);
+    if (status != 0) return status;
     snprintf(inner, sizeof inner, "%u", port);
     snprintf(outer, sizeof outer, "%u", external);
     snprintf(seconds, sizeof seconds, "%u", lifetime);
-    grant->external_ip = ip.s_addr;
     grant->external_port = external;
     status = UPNP_GetSpecificPortMappingEntry(url, service, outer, "UDP", NULL, client, client_port, name, enabled, left);
     if (status == UPNPCOMMAND_SUCCESS) {

@@ -17,6 +17,8 @@ public final class Diagnosis {
         public var relays: [Iroh.RelayURL] = []
         /// Asked instead of the relays.
         public var stunServers: [HostAndPort] = []
+        /// Whether the router is asked which protocols for opening ports it speaks.
+        public var asksRouter = true
         /// Whether the peer is sent an HTTP request.
         public var isRequested = true
         /// For everything.
@@ -33,6 +35,7 @@ public final class Diagnosis {
     private let report: (Finding) -> Void
     private let completion: (Facts) -> Void
     private var network: NetworkCheck!
+    private var router: RouterCheck?
     private var sources: SourceCheck!
     private var peer: PeerCheck?
     private var facts = Facts()
@@ -60,6 +63,7 @@ public final class Diagnosis {
         network = NetworkCheck(
             over: driver, relays: question.relays, stunServers: question.stunServers, expectsRelays: question.key != nil, on: loop, report: report,
             onProgress: onProgress)
+        if question.asksRouter { router = RouterCheck(on: loop, report: report, onProgress: onProgress) }
     }
 
     /// Leaves the peer.
@@ -103,7 +107,7 @@ public final class Diagnosis {
     }
 
     private func endIfDone() {
-        guard !isOver, areSourcesDone, isPeerDone, network.isDone else { return }
+        guard !isOver, areSourcesDone, isPeerDone, network.isDone, router?.isDone != false else { return }
         facts.isComplete = true
         finish()
     }
@@ -114,6 +118,7 @@ public final class Diagnosis {
         isOver = true
         sources.end()
         network.end()
+        router?.end()
         finish()
     }
 
@@ -122,6 +127,7 @@ public final class Diagnosis {
         limit.stop()
         (facts.v4, facts.v6, facts.relays) = (network.v4, network.v6, network.relays)
         (facts.sourcesAnswered, facts.sourcesSilent, facts.isDHTAnswered) = (sources.answered, sources.silent, sources.isDHTAnswered)
+        facts.opensPorts = router?.opensPorts == true
         if let peer { facts.peer = peer.facts }
         completion(facts)
     }

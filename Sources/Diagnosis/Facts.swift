@@ -62,6 +62,8 @@ public struct Facts: Equatable, Sendable {
     }
 
     public var v4 = Family(), v6 = Family()
+    /// The router here opens ports for whoever asks it.
+    public var opensPorts = false
     public var relays: [Relay] = []
     /// The DHT and pkarr relays: those that gave a usable answer, and the others.
     public var sourcesAnswered = 0, sourcesSilent = 0

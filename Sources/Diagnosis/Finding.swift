@@ -10,6 +10,8 @@ public struct Finding: Sendable {
         case udp
         /// How a NAT on the way maps our socket.
         case nat
+        /// Whether the router opens ports by a protocol.
+        case portMapping = "port-mapping"
         /// An iroh relay.
         case relay
         /// The DHT or a pkarr relay, asked for the packet.

@@ -75,7 +75,9 @@ extension Facts {
         case .symmetricNAT:
             ("The NAT here takes another public port for each destination (symmetric): holes can be punched only with peers that let "
                 + "everybody send to them.",
-             "A relay carries the rest. For direct paths use IPv6, or forward a UDP port and give it to quic-listen with --address.")
+             opensPorts
+                 ? "A relay carries the rest. But the router opens ports, which quic-listen and quic-dial have it do, and then there are direct paths."
+                 : "A relay carries the rest. For direct paths use IPv6, or forward a UDP port and give it to quic-listen with --address.")
         case .staysRelayed:
             (isUDPBlocked || problems(including: .symmetricNAT)
                 ? "No direct path was found." : "No direct path was found, for which the cause is at the peer, or the two NATs don't go together.",

@@ -21,3 +21,14 @@ public func makePipe() throws(SystemError) -> (reading: Int32, writing: Int32) {
     try systemCall("pipe") { keyhole_pipe(&ends) }
     return (ends[0], ends[1])
 }
+
+/// The program of that name beside this one, where there is one, else its name, which is that of `PATH`.
+public func siblingProgram(_ name: String) -> String {
+    let own = [CChar](unsafeUninitializedCapacity: Int(PATH_MAX)) { buffer, count in
+        count = max(0, readlink("/proc/self/exe", buffer.baseAddress!, buffer.count))
+    }
+    let path = String(decoding: own.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    guard let slash = path.lastIndex(of: "/") else { return name }
+    let beside = String(path[...slash]) + name
+    return access(beside, X_OK) == 0 ? beside : name
+}

@@ -7,8 +7,9 @@ public enum PCPMapping {
     /// Bytes of a nonce, of a request, and of an answer at most (section 7).
     public static let nonceLength = 12, requestLength = 60, mostBytes = 1100
 
-    private static let version: UInt8 = 2, map: UInt8 = 1, answers: UInt8 = 0x80, udp: UInt8 = 17
+    private static let version: UInt8 = 2, announce: UInt8 = 0, map: UInt8 = 1, answers: UInt8 = 0x80, udp: UInt8 = 17
     private static let headerLength = 24
+    private static let unsupportedVersion: UInt8 = 1
 
     public struct Request: Equatable, Sendable {
         /// The same for each renewal of a mapping, so that nobody else takes it over.
@@ -36,6 +37,17 @@ public enum PCPMapping {
             bytes += bigEndian(client.port) + bigEndian(suggested?.port ?? 0) + mapped(external)
             return bytes
         }
+    }
+
+    /// Asks for nothing but a sign of life (section 14.1.1).
+    public static func announcement(from client: IPAddress) -> [UInt8] { [version, announce, 0, 0] + bigEndian(0 as UInt32) + mapped(client) }
+
+    /// Whether what has come as an answer to ``announcement(from:)`` shows that PCP is spoken; nil for what is no such answer.
+    public static func isSpoken(_ bytes: [UInt8]) -> Bool? {
+        // An older protocol's server says so in its own words (9; RFC 6886, 3.5).
+        if bytes.count >= 8, bytes[0] != version, bytes[1] >= answers { return false }
+        guard bytes.count >= headerLength, bytes.count <= mostBytes, bytes[0] == version, bytes[1] == answers | announce else { return nil }
+        return bytes[3] != unsupportedVersion
     }
 
     /// What a router answers.

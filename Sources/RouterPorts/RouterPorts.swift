@@ -34,7 +34,7 @@ public final class RouterPorts {
         self.isVerbose = isVerbose
         self.log = log
         let ports = driver.localAddresses.filter(Self.isBehindRouter).map(\.port)
-        arguments = [Self.program] + ports.flatMap { ["--udp", "\($0)"] }
+        arguments = [siblingProgram("port-map")] + ports.flatMap { ["--udp", "\($0)"] }
         timer = Timer(on: loop) { [unowned self] in run() }
         isStarted = ports.isEmpty
     }
@@ -44,17 +44,6 @@ public final class RouterPorts {
         guard !isStarted else { return }
         isStarted = true
         run()
-    }
-
-    /// The program beside this one, where there is one, else that of `PATH`.
-    private static var program: String {
-        let own = [CChar](unsafeUninitializedCapacity: Int(PATH_MAX)) { buffer, count in
-            count = max(0, readlink("/proc/self/exe", buffer.baseAddress!, buffer.count))
-        }
-        let path = String(decoding: own.map(UInt8.init(bitPattern:)), as: UTF8.self)
-        guard let slash = path.lastIndex(of: "/") else { return "port-map" }
-        let beside = String(path[...slash]) + "port-map"
-        return access(beside, X_OK) == 0 ? beside : "port-map"
     }
 
     private static func isBehindRouter(_ address: SocketAddress) -> Bool {

@@ -6,6 +6,7 @@ import EventLoop
 import Paths
 import Platform
 import QUIC
+import RouterPorts
 import Toolkit
 import Tunnel
 
@@ -32,6 +33,8 @@ struct KeyholeDiagnose: ToolkitCommand {
     @Option(name: .customLong("stun"), help: ArgumentHelp(
         "A STUN server that tells which address others see; two tell the kind of NAT (repeatable; default: the iroh relays).", valueName: "host:port"))
     var stunServers: [HostAndPort] = []
+
+    @OptionGroup var portMap: PortMapOptions
 
     @Option(help: ArgumentHelp("Secret key file to be known by; without it a fresh key is made.", valueName: "file"))
     var key: String?
@@ -61,6 +64,7 @@ struct KeyholeDiagnose: ToolkitCommand {
         (question.relays, question.stunServers) = (try iroh.list(), stunServers)
         // What another protocol makes of a request is not known.
         question.isRequested = !noRequest && alpn == TunnelDefaults.alpn
+        question.asksRouter = !portMap.isOff
         let loop = EventLoop()
         let sources = try sources.open(on: loop, log: log)
         defer { sources.dht?.close() }

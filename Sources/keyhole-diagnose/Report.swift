@@ -5,8 +5,8 @@ import Toolkit
 
 /// Shows a diagnosis: lines for a person in a terminal, else objects.
 final class Report {
-    /// Columns of the mark and of the step; the longest are `-` and `connection`.
-    private static let stepWidth = 10, timeWidth = 8
+    /// Columns of the mark and of the step; the longest are `ok` and `port-mapping`.
+    private static let stepWidth = 12, timeWidth = 8
 
     /// Why the command has to end early; ``Service/finish(_:)`` has been called then.
     private(set) var failure: (any Error)?

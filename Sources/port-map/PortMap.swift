@@ -20,6 +20,7 @@ struct PortMap: ToolkitCommand {
             Examples:
               port-map --udp 4433
               port-map --udp 4433 --protocol upnp
+              port-map --look
             """,
         version: toolkitVersion)
 
@@ -30,12 +31,19 @@ struct PortMap: ToolkitCommand {
         "How to ask the router; may be repeated, and they are tried in this order.", valueName: "pcp|natpmp|upnp"))
     var protocols: [MappingProtocol] = []
 
+    @Flag(help: "Map nothing: tell which protocols the router speaks, and its public address.")
+    var look = false
+
     @Option(help: ArgumentHelp("How often to look whether the mappings are still there.", valueName: "duration"))
     var every: DurationArgument = "1m"
 
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
+        if look {
+            guard ports.isEmpty else { throw ValidationError("--look maps nothing, so it takes no --udp") }
+            return
+        }
         if ports.isEmpty || ports.contains(0) { throw ValidationError("give the port to be mapped with --udp PORT") }
         if ports.count > Self.mostPorts { throw ValidationError("at most \(Self.mostPorts) ports are mapped") }
         if every.duration < .seconds(1) { throw ValidationError("--every has to be a second or more") }
@@ -45,10 +53,11 @@ struct PortMap: ToolkitCommand {
     private static let mostPorts = 16
 
     func execute(log: Log) throws -> ExitStatus {
-        let loop = EventLoop()
-        let service = Service(on: loop)
         var wanted: [MappingProtocol] = []
         for one in protocols.isEmpty ? MappingProtocol.allCases : protocols where !wanted.contains(one) { wanted.append(one) }
+        if look { return try RouterLook.run(wanted) }
+        let loop = EventLoop()
+        let service = Service(on: loop)
         let mapper = PortMapper(ports: ports, protocols: wanted, interval: every.duration, now: .now)
         let keeper = MappingKeeper(mapper, on: service, log: log)
         keeper.start()

@@ -17,7 +17,7 @@ final class Router {
 
     /// Our address towards it.
     let host: IPAddress
-    private let address: IPAddress
+    let address: IPAddress
     private var upnp: OpaquePointer?
 
     /// Nil when there is no way to it.
@@ -30,6 +30,28 @@ final class Router {
     }
 
     deinit { if let upnp { keyhole_upnp_free(upnp) } }
+
+    /// Whether it speaks a protocol, and its public address where that tells it. Nothing is mapped.
+    func look(_ way: MappingProtocol) -> Result<IPAddress?, MappingRefusal> {
+        var raw: UInt32 = 0
+        switch way {
+        case .pcp:
+            return answer(to: PCPMapping.announcement(from: host)) { bytes in
+                PCPMapping.isSpoken(bytes).map { $0 ? .success(nil) : .failure(MappingRefusal("not spoken by the router", isUnspoken: true)) }
+            }
+        case .natpmp:
+            let status = keyhole_natpmp_address(networkOrder, Self.patience, &raw)
+            guard status == 0 else { return .failure(MappingRefusal(String(cString: keyhole_natpmp_words(status)), isUnspoken: true)) }
+        case .upnp:
+            guard let found = keyhole_upnp_find("\(address)", Self.searchTime) else {
+                return .failure(MappingRefusal("not spoken by the router", isUnspoken: true))
+            }
+            defer { keyhole_upnp_free(found) }
+            let status = keyhole_upnp_address(found, &raw)
+            guard status == 0 else { return .failure(MappingRefusal(String(cString: keyhole_upnp_words(status)).lowercased())) }
+        }
+        return .success(.v4(UInt32(bigEndian: raw)))
+    }
 
     func ask(_ request: PortMapper.Request) -> Result<MappingGrant, MappingRefusal> {
         switch request.protocol {
@@ -45,18 +67,27 @@ final class Router {
         let message = PCPMapping.Request(
             nonce: Self.nonce(for: request.port), client: SocketAddress(ip: host, port: request.port), suggested: request.suggested,
             lifetime: request.lifetime)
+        return answer(to: message.encoded) { bytes in
+            switch PCPMapping.answer(bytes, to: message) {
+            case .granted(let grant): .success(grant)
+            case .refused(let refusal): .failure(refusal)
+            case nil: nil
+            }
+        }
+    }
+
+    /// Sends a question until something comes of which `read` makes an answer.
+    private func answer<Value>(
+        to question: [UInt8], _ read: ([UInt8]) -> Result<Value, MappingRefusal>?
+    ) -> Result<Value, MappingRefusal> {
         do throws(SystemError) {
             // Its source is the client's address that the request names, else the router refuses (RFC 6887, section 8.2).
             let socket = try Sockets.udpConnect(to: SocketAddress(ip: address, port: PCPMapping.port))
             for wait in Self.waits {
-                _ = try nonblockingCall("send") { message.encoded.withUnsafeBytes { send(socket.number, $0.baseAddress, $0.count, 0) } }
+                _ = try nonblockingCall("send") { question.withUnsafeBytes { send(socket.number, $0.baseAddress, $0.count, 0) } }
                 let end = Instant.now + .milliseconds(Int64(wait))
                 while let bytes = try receive(socket.number, until: end) {
-                    switch PCPMapping.answer(bytes, to: message) {
-                    case .granted(let grant): return .success(grant)
-                    case .refused(let refusal): return .failure(refusal)
-                    case nil: continue
-                    }
+                    if let answer = read(bytes) { return answer }
                 }
             }
             return .failure(MappingRefusal("no answer", isUnspoken: true))

@@ -97,6 +97,14 @@ def test_where_udp_is_blocked_the_dht_is_silent_and_a_pkarr_relay_is_not(interne
     assert done.of_family("udp", "ipv6")["ok"] is None
 
 
+def test_a_router_that_opens_ports_is_recognised_and_left_as_it_is(internet):
+    done = Diagnosis(internet.site(KINDS["upnp"]), *SOURCES, *WHERE)
+    found = {one["protocol"]: (one["ok"], one["router"], one["external"] is not None) for one in done.steps["port-mapping"]}
+    assert found == {way: (True, "192.168.1.1", way != "pcp") for way in ("pcp", "natpmp", "upnp")}
+    at_home = Diagnosis(internet.site(KINDS["home"]), *SOURCES, *WHERE)
+    assert [one["ok"] for one in at_home.steps["port-mapping"]] == [None] * 3
+
+
 def test_through_a_company_s_proxy_only_relays_are_reached(internet):
     site = internet.site(KINDS["proxy"])
     done = Diagnosis(site, "--no-dht", "--relay", RELAY, *WHERE)

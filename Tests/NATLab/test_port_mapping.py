@@ -131,6 +131,20 @@ def test_where_nothing_can_be_mapped_the_reason_is_told(internet, run, kind, rea
     assert line["unmapped"] == {"port": 4433, "external": None} and reason in line["reason"]
 
 
+@pytest.mark.parametrize("kind", ["upnp", "home"])
+def test_a_look_tells_what_the_router_speaks_and_opens_nothing(internet, run, kind):
+    site = internet.site(KINDS[kind])
+    looks = run(site, "port-map", "--look")
+    speaks = kind == "upnp"
+    for way in PROTOCOLS:
+        line = looks.next()
+        assert (line["router"], line["protocol"], line["spoken"]) == ("192.168.1.1", way, speaks)
+        assert line["external"] == (site.public[4] if speaks and way != "pcp" else None)
+        assert (line["reason"] is None) == speaks
+    assert looks.process.wait(60) == (0 if speaks else 69)
+    assert not speaks or not opened(site)
+
+
 def test_a_router_behind_another_nat_is_not_relied_on(internet, run):
     site = internet.site(KINDS["carrier"].but(routers=(CARRIER_GRADE, NAT(daemon=miniupnpd)), network=UNRESERVED))
     assert run(site, "port-map", "--udp", 4433).next()["unmapped"] == {"port": 4433, "external": None}

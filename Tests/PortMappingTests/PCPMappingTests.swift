@@ -43,6 +43,20 @@ func othersAnswers(_ offset: Int) {
     #expect(PCPMapping.answer(request.encoded, to: request) == nil)
 }
 
+@Test("a router that is asked for nothing shows that it speaks PCP, or what else it speaks")
+func announcement() {
+    let question = PCPMapping.announcement(from: request.client.ip)
+    #expect(question == [2, 0, 0, 0, 0, 0, 0, 0] + request.encoded[8..<24])
+    var answer = question
+    #expect(PCPMapping.isSpoken(answer) == nil)
+    answer[1] = 0x80
+    #expect(PCPMapping.isSpoken(answer) == true)
+    answer[3] = 1
+    #expect(PCPMapping.isSpoken(answer) == false)
+    #expect(PCPMapping.isSpoken([0, 0x80, 0, 1, 0, 0, 0, 9]) == false)
+    #expect(PCPMapping.isSpoken(Array(answer.dropLast())) == nil)
+}
+
 @Test("an error is told in words, and whether another port need not be asked for")
 func errors() {
     var bytes = granted()

@@ -17,6 +17,8 @@ enum { keyhole_no_answer = -1000, keyhole_nonsense = -1001 };
 
 /* Asks for a UDP port, suggesting an external one; lifetime 0 gives it back. Waits at most so many milliseconds for each of two answers. */
 int keyhole_natpmp_map(uint32_t gateway, uint16_t port, uint16_t suggested, uint32_t lifetime, int patience, struct keyhole_grant *grant);
+/* Asks for the router's public address only. */
+int keyhole_natpmp_address(uint32_t gateway, int patience, uint32_t *address);
 const char *keyhole_natpmp_words(int status);
 
 struct keyhole_upnp;
@@ -28,6 +30,8 @@ void keyhole_upnp_free(struct keyhole_upnp *router);
 
 /* Has the external UDP port sent on to `port` of this host. A mapping that is there and lives for another half of the lifetime stays. */
 int keyhole_upnp_map(struct keyhole_upnp *router, uint16_t port, uint16_t external, uint32_t lifetime, struct keyhole_grant *grant);
+/* Asks for the router's public address only. */
+int keyhole_upnp_address(struct keyhole_upnp *router, uint32_t *address);
 int keyhole_upnp_unmap(struct keyhole_upnp *router, uint16_t external);
 /* Whether another external port may be had. */
 bool keyhole_upnp_is_conflict(int status);
