@@ -37,6 +37,9 @@ public final class NetworkWatcher {
 
     private func note(_ descriptor: Int32) {
         keyhole_discard_input(descriptor)
+        // libuv stops watching what has reported an error, and that there was no room is one.
+        watcher?.wait(for: [])
+        watcher?.wait(for: .readable)
         let now = Instant.now
         if since == nil { since = now }
         timer.start(after: max(.zero, min(Self.quiet, since! + Self.longest - now)))

@@ -1,6 +1,8 @@
 """Where an endpoint says that it can be reached, as its network changes."""
 import hashlib
 import os
+import re
+import signal
 
 import pytest
 
@@ -92,7 +94,7 @@ def candidates(listener, condition):
         lines = [line for line in listener.log.read_text().splitlines() if "candidates: " in line]
         return lines[-1].split("candidates: ")[1] if lines else ""
 
-    wait_for(lambda: condition(last()), f"candidates, instead of: {last()}")
+    wait_for(lambda: condition(last()), f"candidates in {listener.log}")
     return last()
 
 
@@ -117,3 +119,23 @@ def test_another_public_address_of_the_router_is_noticed(internet, listener):
     candidates(listens, lambda said: f"{former}:4433 reflexive" in said)
     site.take_other_address(249)
     candidates(listens, lambda said: f"{site.public[4]}:4433 reflexive" in said and former not in said)
+
+
+def test_a_network_that_has_changed_a_lot_is_seen_as_it_is_in_the_end(internet, listener):
+    """The kernel has more to tell meanwhile than it keeps for whoever does not listen (ENOBUFS, netlink(7))."""
+    site = internet.site(KINDS["home"])
+    host = site.hosts[0]
+    listens = listener(site, "--lan", "-v", *options("--stun", STUN))
+    candidates(listens, lambda said: f"{site.public[4]}:4433 reflexive, 192.168.1.2:4433 host" in said)
+    listens.process.send_signal(signal.SIGSTOP)
+    host.ip(*(f"addr {change} 10.0.0.{number}/32 dev eth0" for number in range(1, 250) for change in ("add", "del")),
+            *(f"addr {change} 10.0.1.{number}/32 dev eth0" for number in range(1, 250) for change in ("add", "del")),
+            "addr add 10.0.2.1/32 dev eth0")
+    listens.process.send_signal(signal.SIGCONT)
+    # What comes afterwards is told as before.
+    candidates(listens, lambda said: "10.0.2.1:4433 host" in said)
+    host.ip("addr flush dev eth0", "addr add 192.168.1.77/24 dev eth0", "route add default via 192.168.1.1")
+    # From another port of the router, which keeps the former for the former address.
+    candidates(listens, lambda said: re.match(rf"{site.public[4]}:\d+ reflexive, 192.168.1.77:4433 host;", said))
+    while listens.next()["addresses"] != ["192.168.1.77:4433"]:
+        pass
