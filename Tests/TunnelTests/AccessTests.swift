@@ -1,6 +1,7 @@
 import Crypto
 import Platform
 import RateLimits
+import TestSupport
 import Testing
 
 @testable import Tunnel
@@ -47,10 +48,10 @@ private func list(_ text: String) throws -> AccessList { try AccessList(parsing:
     ] as [(String, String)])
     func mistakes(text: String, reason: String) throws {
         let text = text.replacing("KEY", with: "\(alice)")
-        let error = #expect(throws: AccessList.SyntaxError.self) { try list("#\n" + text) }
+        let error = try thrownError(AccessList.SyntaxError.self) { try list("#\n" + text) }
         let lines = text.split(separator: "\n").count
-        #expect(error?.line == 1 + lines)
-        #expect(error?.reason.hasPrefix(reason.replacing("KEY", with: "\(alice)")) == true, "\(String(describing: error))")
+        #expect(error.line == 1 + lines)
+        #expect(error.reason.hasPrefix(reason.replacing("KEY", with: "\(alice)")), "\(error)")
     }
 }
 
