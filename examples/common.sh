@@ -191,5 +191,6 @@ stop_stages() {
             *) culprit=${entry%%=*}/$code ;;
         esac
     done
-    kill "$reminder" 2>/dev/null || :
+    # A copy that has yet to take its trap off would swallow any other signal, and outlive us.
+    kill -KILL "$reminder" 2>/dev/null || :
 }
