@@ -58,11 +58,14 @@ public final class Diagnosis {
         if question.key != nil { facts.peer = Facts.Peer() }
         limit = Timer(on: loop) { [unowned self] in end() }
         limit.start(after: question.timeout)
-        let onProgress = { [unowned self] in endIfDone() }
+        let onProgress = { [unowned self] in
+            lookAtUDP()
+            endIfDone()
+        }
         self.sources = SourceCheck(question.key, in: sources, on: loop, report: report) { [unowned self] in takePacket() }
         network = NetworkCheck(
-            over: driver, relays: question.relays, stunServers: question.stunServers, expectsRelays: question.key != nil, on: loop, report: report,
-            onProgress: onProgress)
+            over: driver, relays: question.relays, stunServers: question.stunServers, expectsRelays: question.key != nil, on: loop,
+            report: report, onProgress: onProgress)
         if question.asksRouter { router = RouterCheck(on: loop, report: report, onProgress: onProgress) }
     }
 
@@ -82,6 +85,12 @@ public final class Diagnosis {
             isPeerDone = true
             endIfDone()
         }
+        lookAtUDP()
+    }
+
+    private func lookAtUDP() {
+        gather()
+        if facts.isUDPBlocked { peer?.giveUpDirect(because: "UDP does not get out of this network") }
     }
 
     /// Nil when nothing in the packet can be dialled.
@@ -125,10 +134,15 @@ public final class Diagnosis {
     private func finish() {
         isOver = true
         limit.stop()
+        gather()
+        completion(facts)
+    }
+
+    private func gather() {
         (facts.v4, facts.v6, facts.relays) = (network.v4, network.v6, network.relays)
-        (facts.sourcesAnswered, facts.sourcesSilent, facts.isDHTAnswered) = (sources.answered, sources.silent, sources.isDHTAnswered)
+        (facts.sourcesAnswered, facts.sourcesSilent, facts.sourcesPending) = (sources.answered, sources.silent, sources.pending)
+        facts.isDHTAnswered = sources.isDHTAnswered
         facts.opensPorts = router?.opensPorts == true
         if let peer { facts.peer = peer.facts }
-        completion(facts)
     }
 }

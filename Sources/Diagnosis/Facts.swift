@@ -65,8 +65,8 @@ public struct Facts: Equatable, Sendable {
     /// The router here opens ports for whoever asks it.
     public var opensPorts = false
     public var relays: [Relay] = []
-    /// The DHT and pkarr relays: those that gave a usable answer, and the others.
-    public var sourcesAnswered = 0, sourcesSilent = 0
+    /// The DHT and pkarr relays: those that gave a usable answer, those that gave none, and those that were not waited for.
+    public var sourcesAnswered = 0, sourcesSilent = 0, sourcesPending = 0
     /// A node of the DHT has answered, which is UDP too.
     public var isDHTAnswered = false
     /// Whether all that was begun has come to its end.

@@ -69,7 +69,8 @@ extension JSONValue {
 public func brief(_ time: Duration) -> String {
     let milliseconds = time.milliseconds
     let (value, unit) = milliseconds < 1000 ? (milliseconds, "ms") : (milliseconds / 1000, "s")
-    return value < 10 ? "\((value * 10).rounded() / 10) \(unit)" : "\(Int(value.rounded())) \(unit)"
+    let tenths = Int((value * 10).rounded())
+    return tenths < 100 && tenths % 10 != 0 ? "\(tenths / 10).\(tenths % 10) \(unit)" : "\((tenths + 5) / 10) \(unit)"
 }
 
 /// `1 address`, `2 addresses`.

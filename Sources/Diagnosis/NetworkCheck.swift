@@ -132,7 +132,8 @@ final class NetworkCheck {
         report(Finding(
             .address, true,
             [("address", .string("\(candidate.address)")), ("source", .string("\(candidate.source)")), ("published", .bool(isPublished))],
-            "\(candidate.address), \(candidate.source.words); a listener here would tell it to \(isPublished ? "everybody" : "connected peers only")"))
+            "\(candidate.address), \(candidate.source.words); a listener here would tell it to "
+                + (isPublished ? "everybody" : "connected peers only")))
     }
 
     private func tell(udp family: Facts.Family, _ isV6: Bool, after time: Duration?) {
@@ -153,7 +154,9 @@ final class NetworkCheck {
             case .dependent: false
             }
             report(Finding(
-                .nat, isGood, [("family", .string(isV6.familyWord)), ("mapping", .string(family.mapping.rawValue)), ("meaning", .string(family.mapping.meaning))],
+                .nat, isGood,
+                [("family", .string(isV6.familyWord)), ("mapping", .string(family.mapping.rawValue)),
+                 ("meaning", .string(family.mapping.meaning))],
                 "\(isV6.familyName): \(family.mapping.meaning)"))
         }
         onProgress()

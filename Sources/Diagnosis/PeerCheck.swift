@@ -30,7 +30,9 @@ final class PeerCheck {
     private let started = Instant.now
     private var connected = Instant.now
     private var opened = Instant.now
-    private var isRelayed = false
+    private var isRelayed = false, isDirectTold = false
+    /// Why there will be no direct path.
+    private var hindrance: String?
     private enum Stage { case connecting, requesting, punching, over }
     private var stage = Stage.connecting
 
@@ -138,7 +140,8 @@ final class PeerCheck {
     private func tellUnconnected(_ reason: String) {
         report(Finding(
             .connection, false, after: .now - started,
-            [("peer", .string(peer.id.zBase32)), ("path", .null), ("remote", .null), ("rtt_ms", .null), ("alpn", .null), ("reason", .string(reason))], reason))
+            [("peer", .string(peer.id.zBase32)), ("path", .null), ("remote", .null), ("rtt_ms", .null), ("alpn", .null),
+             ("reason", .string(reason))], reason))
     }
 
     private func use(_ stream: QUIC.Stream) {
@@ -169,7 +172,8 @@ final class PeerCheck {
 
     private func tellUnserved(_ reason: String) {
         report(Finding(
-            .request, false, after: .now - opened, [("answer", .null), ("since_start_ms", .null), ("reason", .string(reason))], "request: \(reason)"))
+            .request, false, after: .now - opened, [("answer", .null), ("since_start_ms", .null), ("reason", .string(reason))],
+            "request: \(reason)"))
     }
 
     // A direct path
@@ -182,6 +186,7 @@ final class PeerCheck {
         }
         // One that has been found already is about to be told.
         guard !facts.isPunched else { return }
+        if let hindrance { return giveUpDirect(because: hindrance) }
         timer.start(after: max(.zero, Self.punchTimeout - (.now - connected)))
     }
 
@@ -191,15 +196,19 @@ final class PeerCheck {
         case .requesting:
             tellUnserved("no answer within \(brief(Self.answerTimeout))")
             awaitDirect()
-        case .punching:
-            guard !facts.isPunched else { return }
-            tellRelayed("no direct path was found within \(brief(Self.punchTimeout))")
-            stage = .over
-            endIfDone()
+        case .punching: giveUpDirect(because: "no direct path was found within \(brief(Self.punchTimeout))")
         }
     }
 
-    private var isDirectTold = false
+    /// Waits no longer for a direct path.
+    func giveUpDirect(because reason: String) {
+        hindrance = reason
+        guard stage == .punching, !facts.isPunched else { return }
+        timer.stop()
+        tellRelayed(reason)
+        stage = .over
+        endIfDone()
+    }
 
     private func tellDirect(_ connection: Connection, after time: Duration) {
         guard !isDirectTold, !connection.isClosed else { return }

@@ -30,7 +30,8 @@ extension Facts {
     public var problems: [Problem] { Problem.allCases.filter(holds) }
 
     private var isSilent: Bool {
-        ![v4, v6].contains(where: \.isAnswered) && sourcesAnswered == 0 && !relays.contains { $0 != .unreachable } && peer?.ways.contains { $0.outcome != .failed } != true
+        let isHeard = [v4, v6].contains(where: \.isAnswered) || relays.contains { $0 != .unreachable }
+        return !isHeard && sourcesAnswered == 0 && peer?.ways.contains { $0.outcome != .failed } != true
     }
 
     private func holds(_ problem: Problem) -> Bool {
@@ -38,9 +39,10 @@ extension Facts {
         case .noWayOut: isSilent && (sourcesSilent > 0 || !relays.isEmpty || v4.isAsked || v6.isAsked)
         case .wrongPeer: peer?.connection == .wrongPeer
         case .sourcesSilent: !isSilent && sourcesAnswered == 0 && sourcesSilent > 0
-        case .noPacket: peer?.hasPacket == false && sourcesAnswered > 0
+        case .noPacket: peer?.hasPacket == false && sourcesAnswered > 0 && sourcesPending == 0
         case .noEndpoint: peer?.hasPacket == true && peer?.hasEndpoint == false
-        case .relayRefuses: peer?.connection == .failed(isRefused: true) || peer == nil && !relays.contains(.usable) && relays.contains(.refused)
+        case .relayRefuses:
+            peer?.connection == .failed(isRefused: true) || peer == nil && !relays.contains(.usable) && relays.contains(.refused)
         case .unreachable: peer?.connection == .failed(isRefused: false)
         case .notServed: peer?.isServed == false && peer?.connection != nil
         case .incomplete: !isComplete && (peer == nil || peer?.connection == nil)

@@ -15,6 +15,7 @@ final class SourceCheck {
     private(set) var answered = 0
     private(set) var isDHTAnswered = false
     private(set) var silent = 0
+    private(set) var pending = 0
     private let key: PublicKey
     /// A key that nobody has, only to see who answers.
     private let isTrial: Bool
@@ -46,6 +47,7 @@ final class SourceCheck {
         guard !isOver else { return }
         for (name, search) in waiting {
             search.cancel()
+            pending += 1
             tell(name, isGood: nil, nil, reason: "no answer yet")
         }
         waiting = [:]
@@ -68,7 +70,8 @@ final class SourceCheck {
             guard waiting.removeValue(forKey: name) != nil else { return }
             if resolution.answered > 0 {
                 note(name)
-                tell(name, isGood: isTrial, nil, reason: isTrial ? nil : resolution.invalidSequence == nil ? "no packet of this key" : "an item that is no packet")
+                let lack = resolution.invalidSequence == nil ? "no packet of this key" : "an item that is no packet"
+                tell(name, isGood: isTrial, nil, reason: isTrial ? nil : lack)
             } else {
                 silent += 1
                 tell(name, isGood: false, nil, reason: resolution.failures.first?.reason ?? "no answer")

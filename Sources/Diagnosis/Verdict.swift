@@ -65,7 +65,8 @@ extension Facts {
         case .unreachable: unreachable
         case .notServed:
             ("The connection works, but no answer to the request came through it.",
-             "Look at what is behind quic-listen there: whether tunnel-bridge runs, its access list admits this key (--key), and its target answers.")
+             "Look at what is behind quic-listen there: whether tunnel-bridge runs, its access list admits this key (--key), and its target "
+                 + "answers.")
         case .incomplete: ("The time was over before all was known.", "Give more of it with --timeout.")
         case .noRelay:
             ("No iroh relay can be reached from here.", "See that HTTPS to it is let out; where there is only a proxy, name it in https_proxy.")

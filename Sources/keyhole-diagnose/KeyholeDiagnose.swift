@@ -31,7 +31,8 @@ struct KeyholeDiagnose: ToolkitCommand {
     @OptionGroup var iroh: IrohRelayOptions
 
     @Option(name: .customLong("stun"), help: ArgumentHelp(
-        "A STUN server that tells which address others see; two tell the kind of NAT (repeatable; default: the iroh relays).", valueName: "host:port"))
+        "A STUN server that tells which address others see; two tell the kind of NAT (repeatable; default: the iroh relays).",
+        valueName: "host:port"))
     var stunServers: [HostAndPort] = []
 
     @OptionGroup var portMap: PortMapOptions
@@ -74,8 +75,11 @@ struct KeyholeDiagnose: ToolkitCommand {
         let report = Report(on: service)
         let diagnosis = Diagnosis(question, over: driver, sources: sources, on: loop, report: report.show) { report.end($0) }
         let status = withExtendedLifetime(OutputWatcher(on: loop, alsoSockets: true) { report.fail(OutputClosed()) }) { service.run() }
-        diagnosis.close()
-        driver.close()
+        // Connections that are closed tell it so.
+        withExtendedLifetime(diagnosis) {
+            diagnosis.close()
+            driver.close()
+        }
         if let failure = report.failure { throw failure }
         return status
     }

@@ -23,8 +23,8 @@ final class Report {
             case nil: (" -", .faint)
             }
             let step = finding.step.rawValue, time = finding.time.map { brief($0) } ?? ""
-            let head = "\(terminal.styled(mark, style))  \(padding(step, Self.stepWidth, isLeft: false))  \(padding(time, Self.timeWidth, isLeft: true))  "
-            let indentation = 2 + 2 + Self.stepWidth + 2 + Self.timeWidth + 2
+            let columns = "  \(padding(step, Self.stepWidth, isLeft: false))  \(padding(time, Self.timeWidth, isLeft: true))  "
+            let head = terminal.styled(mark, style) + columns, indentation = mark.utf8.count + columns.utf8.count
             var lines = terminal.wrapped(finding.text, indentation: indentation)
             lines[0] = head + lines[0].dropFirst(indentation)
             return lines

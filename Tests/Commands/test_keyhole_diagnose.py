@@ -214,7 +214,8 @@ def test_it_ends_when_its_time_is_over(diagnose, number, relay):
 
 
 def test_a_terminal_shows_lines_for_a_person_and_the_advice_last(terminal, number, published, dead_port):
-    shown = terminal(80, "keyhole-diagnose", "--no-port-map", id_of(number), *published(number, addresses=[dead_port]), env={**ENVIRONMENT, "NO_COLOR": "1"})
+    place = published(number, addresses=[dead_port])
+    shown = terminal(80, "keyhole-diagnose", "--no-port-map", id_of(number), *place, env={**ENVIRONMENT, "NO_COLOR": "1"})
     assert (shown.status, shown.err) == (69, "")
     assert max(map(len, shown.out.splitlines())) <= 80
     assert re.search(rf"^no  dial +[0-9.]+ m?s  {dead_port}: no answer$", shown.out, re.MULTILINE)

@@ -131,7 +131,21 @@ func request() {
 
 @Test("time that was over counts only when nothing else explains the end")
 func incomplete() {
+    let unasked = verdict(reaching: nil) {
+        $0.peer = Facts.Peer()
+        ($0.isComplete, $0.sourcesPending) = (false, 1)
+    }
+    #expect(unasked.problems == [.incomplete])
     let early = verdict(reaching: nil) { $0.isComplete = false }, late = verdict(reaching: .direct) { $0.isComplete = false }
     #expect(early.outcome == "incomplete")
     #expect(late.problems.isEmpty)
+}
+
+private let spans: [(nanoseconds: Int64, words: String)] = [
+    (400_000, "0.4 ms"), (2_000_000, "2 ms"), (9_960_000, "10 ms"), (12_400_000, "12 ms"), (2_540_000_000, "2.5 s"), (8_000_000_000, "8 s"),
+]
+
+@Test("times are as long as a person reads them")
+func times() {
+    for span in spans { #expect(brief(.nanoseconds(span.nanoseconds)) == span.words) }
 }

@@ -82,6 +82,7 @@ def test_what_a_network_does_is_told_and_how_far_a_key_is_reached(internet, key,
     assert done.steps["connection"][0]["path"] == "relay"
     [direct] = done.steps["direct"]
     assert direct["ok"] == (path == "direct")
+    assert direct["reason"] == ("UDP does not get out of this network" if kind == "udp-blocked" else direct["reason"])
     assert not direct["ok"] or 0 < direct["rtt_ms"] < 1000 and 0 < direct["ms"] < 8000
     seen = [one["address"] for one in done.steps["address"] if one["source"] == "reflexive"]
     assert bool(seen) == ("independent" in mappings.values() or "dependent" in mappings.values())
