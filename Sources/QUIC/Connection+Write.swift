@@ -140,13 +140,20 @@ extension Connection {
     /// congestion windows a round trip (RFC 9002, 7.7). Before a round trip is measured its guess of one would stall the handshake
     /// (spec/quic-interop.md, "Traps" 1), and the first window on another path.
     private func pace(_ statistics: keyhole_quic_statistics, _ now: Instant) {
-        guard isConfirmed, statistics.latest_rtt > 0, unpaced > 0 else { return }
-        let interval = Double(unpaced) * Double(statistics.smoothed_rtt) / max(1, Double(statistics.congestion_window) * 1.25)
-        guard interval >= Self.pacingGrain else { return }
-        // The pacer waits from the time that it is told on, which can't be before the machine was started. ngtcp2 1.x can't be told the past:
-        // then it is told nothing until the pause is short enough.
-        let excess = UInt64(min(max(0, interval - Self.longestPause), Double(now.nanoseconds)))
-        guard keyhole_quic_paced(handle, now.nanoseconds, excess) else { return }
-        unpaced = 0
+        guard isConfirmed, statistics.latest_rtt > 0 else {
+            // All this has had its round trip when the pacer is first told, and is not to be waited for once more.
+            unhurried = unpaced
+            return
+        }
+        let perByte = Double(statistics.smoothed_rtt) / max(1, Double(statistics.congestion_window) * 1.25)
+        let interval = Double(unpaced) * perByte
+        let pause = min(Double(unpaced - unhurried) * perByte, Self.longestPause)
+        guard pause >= Self.pacingGrain else { return }
+        // The pacer counts all bytes since it was last told, and waits from the time that it is told on, which can't be before the machine was
+        // started. ngtcp2 1.x can't be told the past: then it is told nothing until the pause is short enough.
+        let excess = UInt64(min(interval - pause, Double(now.nanoseconds)))
+        guard keyhole_quic_paced(handle, now.nanoseconds, excess) || interval <= Self.longestPause && keyhole_quic_paced(handle, now.nanoseconds, 0)
+        else { return }
+        (unpaced, unhurried) = (0, 0)
     }
 }

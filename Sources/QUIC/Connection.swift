@@ -72,6 +72,8 @@ public final class Connection {
     private var isPauseOver = false
     /// Bytes sent since the pacer was last told; see `write`.
     var unpaced = 0
+    /// Of these, what was sent before there was anything to pace by.
+    var unhurried = 0
     /// Packets read, and bytes consumed, since the connection was last written.
     var unanswered = 0
     var ungranted: UInt64 = 0
