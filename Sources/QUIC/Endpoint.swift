@@ -32,6 +32,8 @@ public final class Endpoint {
 
     /// Set to take connections; nil refuses them.
     public weak var acceptor: (any ConnectionAcceptor)?
+    /// Whether clients may know a direct address, so that what came through a relay waits a moment for a copy that comes directly.
+    public var expectsCopies = true
 
     var connections: [ConnectionID: Connection] = [:]
     /// Connections that we began, among which a stateless reset looks for its own: the id in it is random.

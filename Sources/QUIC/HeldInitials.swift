@@ -49,7 +49,7 @@ extension Endpoint {
     ///
     /// - Returns: Whether it was kept.
     func hold(_ datagram: UnsafeRawBufferPointer, _ id: ConnectionID, on path: NetworkPath, ecn: UInt8, now: Instant) -> Bool {
-        guard acceptor != nil else { return false }
+        guard acceptor != nil, expectsCopies else { return false }
         if path.isRelayed { return held.add(datagram, id, on: path, ecn: ecn, now: now) }
         held.remove(id)
         return false

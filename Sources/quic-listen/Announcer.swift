@@ -148,6 +148,7 @@ final class Announcer {
     private func printLine() throws {
         isAnnounced = true
         endpoint.addresses = driver.candidates.published
+        driver.endpoint.expectsCopies = !endpoint.addresses.isEmpty
         try StandardOutput.write(.object(endpoint.json))
     }
 

@@ -238,6 +238,16 @@ import Testing
         #expect(pair.atServer.accepted.map(\.path) == [pair.client.relayed])
     }
 
+    @Test("Where no direct address is known, nothing is waited for")
+    func expectsNone() throws {
+        pair.server.endpoint.expectsCopies = false
+        let connection = pair.dial(on: pair.server.relayed)
+        pair.network.fate = { _ in [.milliseconds(5)] }
+        let begin = pair.network.now
+        #expect(pair.network.run(for: .seconds(1)) { connection.isEstablished })
+        #expect(pair.network.now - begin < HeldInitials.patience)
+    }
+
     @Test("More first packets than are held are taken at once")
     func manyHeld() {
         for number in 0..<300 as Range<UInt64> {
