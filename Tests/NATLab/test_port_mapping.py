@@ -1,6 +1,8 @@
 """A router sends on what comes to a port of it, as long as that is wanted."""
 import hashlib
 import os
+import re
+import socket
 import subprocess
 
 import pytest
@@ -148,6 +150,27 @@ def test_a_look_tells_what_the_router_speaks_and_opens_nothing(internet, run, ki
 def test_a_router_behind_another_nat_is_not_relied_on(internet, run):
     site = internet.site(KINDS["carrier"].but(routers=(CARRIER_GRADE, NAT(daemon=miniupnpd)), network=UNRESERVED))
     assert run(site, "port-map", "--udp", 4433).next()["unmapped"] == {"port": 4433, "external": None}
+
+
+def test_a_neighbour_that_says_it_is_the_router_is_not_asked(internet, run):
+    """UPnP searches by multicast, and anybody may answer (UPnP Device Architecture 1.1, section 1.3)."""
+    site = internet.site(KINDS["home"])
+    with site.hosts[1].inside(), socket.create_server(("192.168.1.3", 0)) as server:
+        searches = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        searches.bind(("239.255.255.250", 1900))
+        searches.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("239.255.255.250") + socket.inet_aton("192.168.1.3"))
+        searches.settimeout(60)
+        server.settimeout(0)
+        mapper = run(site, "port-map", "--udp", 4433, "--protocol", "upnp")
+        with searches:
+            search, asker = searches.recvfrom(1500)
+            target = re.search(rb"ST: *([^\r]*)", search)[1]
+            searches.sendto(b"HTTP/1.1 200 OK\r\nCACHE-CONTROL: max-age=120\r\nST: " + target + b"\r\nUSN: uuid:1::" + target +
+                            b"\r\nLOCATION: http://192.168.1.3:%d/desc.xml\r\n\r\n" % server.getsockname()[1], asker)
+        assert mapper.next() == {"unmapped": {"port": 4433, "external": None}, "reason": "upnp: not spoken by the router"}
+        # The search is over, and nobody has come for the description.
+        with pytest.raises(BlockingIOError):
+            server.accept()
 
 
 def test_a_listener_announces_the_mapped_address_and_leaves_nothing_behind_when_it_is_killed(internet, site, run):
