@@ -25,6 +25,7 @@ final class Dialling {
     var routerPorts: RouterPorts?
     /// The relays of the peers known, those of the newest line first.
     private var relays: [RelayURL] = []
+    private var asksForAddresses = false
     private var links: [PublicKey: PeerLink] = [:]
     /// The peer of the newest line: meant when a request names none.
     private var latest: PublicKey?
@@ -75,7 +76,9 @@ final class Dialling {
         latest = id
         if !usesRelays { endpoint.relayURLs = [] }
         if !usesAddresses { endpoint.addresses = [] }
-        askForAddresses(endpoint.relayURLs)
+        let newest = endpoint.relayURLs.prefix(Dialer.mostRelays)
+        relays = Array((newest + relays.filter { !newest.contains($0) }).prefix(Dialer.mostRelays))
+        askForAddresses(asksForAddresses)
         if let link = links[id] {
             link.peer = endpoint
         } else {
@@ -83,13 +86,11 @@ final class Dialling {
         }
     }
 
-    /// Asks the relays of a peer, to which we connect anyway, where they see us.
-    private func askForAddresses(_ newest: [RelayURL]) {
-        // Only a direct path needs it.
-        guard usesAddresses else { return }
-        let chosen = newest.prefix(Dialer.mostRelays)
-        relays = Array((chosen + relays.filter { !chosen.contains($0) }).prefix(Dialer.mostRelays))
-        driver.ask(stunServers.isEmpty ? relays.map(\.stunServer) : stunServers)
+    /// Asks the peers' relays, to which we connect anyway, where they see us, from when a stream is wanted to when there is no connection
+    /// any more: only a direct path needs it, and who is idle bothers nobody.
+    func askForAddresses(_ isWanted: Bool) {
+        asksForAddresses = isWanted && usesAddresses
+        driver.ask(!asksForAddresses ? [] : stunServers.isEmpty ? relays.map(\.stunServer) : stunServers)
     }
 
     /// The link of the one stream that is wanted.
@@ -105,6 +106,7 @@ final class Dialling {
         guard let peer = request.peer ?? latest else { return responder.refuse("no endpoint is known yet") }
         guard let link = links[peer] else { return responder.refuse("no endpoint of \(peer) is known") }
         let number = socket.release()
+        askForAddresses(true)
         link.openStream { [service, log] result in
             switch result {
             case .failure(let error):
@@ -134,6 +136,7 @@ final class Dialling {
         case .failed(let error): if printsStreams { show(error, peer: peer) }
         case .closed(let reason): log.notice("connection to \(peer) ended: \(reason)")
         }
+        askForAddresses(driver.endpoint.connectionCount > 0)
     }
 
     private func show(_ connection: Connection, _ failures: [Dialer.Failure]) {

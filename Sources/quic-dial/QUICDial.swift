@@ -124,6 +124,7 @@ struct QUICDial: ToolkitCommand {
         var failure: CommandError?
         let link = try dialling.onlyLink()
         var exit: Int32?
+        dialling.askForAddresses(true)
         link.openStream { result in
             switch result {
             case .failure(let error):
