@@ -109,9 +109,9 @@ final class NetworkCheck {
         }
     }
 
-    /// Tells of families that are not here, and in which nobody could be asked.
+    /// Tells of families that are not here; only a server on this machine could have answered, at once.
     private func settleMissing() {
-        for isV6 in [false, true] where !told.contains(isV6) && !driver.candidates.isAsked(v6: isV6) {
+        for isV6 in [false, true] where !told.contains(isV6) {
             if !update(isV6, isOver: false).hasAddress { settle(isV6) }
         }
     }
@@ -123,7 +123,7 @@ final class NetworkCheck {
 
     private func settle(_ isV6: Bool) {
         let family = update(isV6, isOver: true)
-        if heard.insert(isV6).inserted { tell(udp: family, isV6, after: family.isAsked ? .now - asked : nil) }
+        if heard.insert(isV6).inserted { tell(udp: family, isV6, after: .now - asked) }
         tell(nat: family, isV6)
     }
 
@@ -132,16 +132,15 @@ final class NetworkCheck {
         report(Finding(
             .address, true,
             [("address", .string("\(candidate.address)")), ("source", .string("\(candidate.source)")), ("published", .bool(isPublished))],
-            "\(candidate.address), \(candidate.source.words); a listener here would tell it to "
-                + (isPublished ? "everybody" : "connected peers only")))
+            "\(candidate.address), \(candidate.source.words), for \(isPublished ? "everybody" : "connected peers") to know"))
     }
 
-    private func tell(udp family: Facts.Family, _ isV6: Bool, after time: Duration?) {
+    private func tell(udp family: Facts.Family, _ isV6: Bool, after time: Duration) {
         let isGood: Bool? = family.isAnswered ? true : family.isAsked && family.hasAddress ? false : nil
         let reason = family.isAnswered ? nil : !family.hasAddress ? "no address of this family here"
             : family.isAsked ? "no STUN server answers" : "no STUN server to ask"
         report(Finding(
-            .udp, isGood, after: time, [("family", .string(isV6.familyWord)), ("reason", .text(reason))],
+            .udp, isGood, after: isGood == nil ? nil : time, [("family", .string(isV6.familyWord)), ("reason", .text(reason))],
             "\(isV6.familyName): \(reason ?? "UDP gets out, and answers come back")"))
     }
 

@@ -35,11 +35,12 @@ final class SourceCheck {
         self.report = report
         self.completion = completion
         timer = Timer(on: loop) { [unowned self] in end() }
-        let parts = (sources.dht == nil ? [] : [(Self.dht, Sources(dht: sources.dht, relays: []))])
-            + sources.relays.map { ($0.url.description, Sources(dht: nil, relays: [$0])) }
-        for (name, part) in parts {
-            waiting[name] = Resolver(part).resolve(self.key) { [weak self] event in self?.take(event, from: name) }
-        }
+        if let dht = sources.dht { look(in: Sources(dht: dht, relays: []), called: Self.dht) }
+        for relay in sources.relays { look(in: Sources(dht: nil, relays: [relay]), called: relay.url.description) }
+    }
+
+    private func look(in source: Sources, called name: String) {
+        waiting[name] = Resolver(source).resolve(key) { [weak self] event in self?.take(event, from: name) }
     }
 
     /// Gives up on those that have not answered.

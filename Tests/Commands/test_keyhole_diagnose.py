@@ -1,13 +1,16 @@
 """keyhole-diagnose as a process: each step to a key with its reason, the verdict and the exit status."""
 import itertools
+import json
 import os
 import re
+import shutil
 import socket
+import subprocess
 import threading
 
 import pytest
 
-from conftest import lines
+from conftest import BIN, PATIENCE, lines
 from quic_commands import id_of
 
 # Nothing of the shell that runs the tests.
@@ -237,6 +240,16 @@ def test_it_ends_in_order_when_its_reader_goes(service, number, relay):
         running.next()
         running.process.stdout.close()
         assert running.process.wait(60) == 0
+
+
+def test_without_port_map_the_router_is_not_asked(tmp_path, network):
+    alone = shutil.copy(BIN / "keyhole-diagnose", tmp_path)
+    done = subprocess.run([alone, "--no-dht", "--relay", network[0]["http"]], capture_output=True, timeout=PATIENCE,
+                          env={**os.environ, **ENVIRONMENT, "PATH": str(tmp_path)})
+    lines = [line for line in map(json.loads, done.stdout.splitlines()) if line.get("step") == "port-mapping"]
+    assert [(line["protocol"], line["ok"], line["reason"]) for line in lines] == [
+        (protocol, None, "there is no port-map here to ask by") for protocol in ("pcp", "natpmp", "upnp")]
+    assert done.returncode == 0
 
 
 @pytest.mark.parametrize("wrong", [["nokey"], ["--timeout", "10ms"], ["--alpn", ""], ["--no-dht", "--no-relays"], ["--stun", "here"]])
