@@ -76,7 +76,8 @@ public final class Diagnosis {
         areSourcesDone = true
         guard facts.peer != nil else { return endIfDone() }
         let endpoint = sources.packet.flatMap(readEndpoint)
-        network.add(endpoint?.relayURLs ?? [])
+        // A packet has room for more than are ever dialled.
+        network.add(Array((endpoint?.relayURLs ?? []).prefix(Dialer.mostRelays)))
         guard let endpoint, !isOver else {
             isPeerDone = true
             return endIfDone()
