@@ -139,16 +139,22 @@ stage() {
     name=$1 input=$2 output=$3
     shift 3
     mkfifo "$run/life.$name"
+    # Both ends are open before anybody has one: a stage that is told to end before it has begun would else leave a reader behind that waits
+    # for it for ever. Opened both ways at first, since opening one end waits for the other.
+    exec 5<>"$run/life.$name"
+    exec 3<"$run/life.$name"
+    exec 4>"$run/life.$name" 5<&-
     (
         trap - TERM INT HUP EXIT
-        read -r nothing <"$run/life.$name" || :
+        read -r nothing <&3 || :
         echo "$name" >&9
-    ) &
+    ) 4>&- &
     if [ "$output" = - ]; then
-        "$@" <"$input" 8>"$run/life.$name" 9>&- &
+        "$@" <"$input" 3<&- 9>&- &
     else
-        "$@" <"$input" >"$output" 8>"$run/life.$name" 9>&- &
+        "$@" <"$input" >"$output" 3<&- 9>&- &
     fi
+    exec 3<&- 4>&-
     # Newest first: those that use others end before them.
     stages="$name=$!$newline$stages"
 }

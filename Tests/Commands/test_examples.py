@@ -86,6 +86,16 @@ def gateway(network, homeserver, key, tmp_path):
     for one in started:
         one.stop()
         one.process.stdout.close()
+    # Nothing of them is left, such as what waits for the ends of stages.
+    config = str(tmp_path / "gateway.conf").encode()
+    wait_for(lambda: not any(config in arguments for arguments in command_lines()))
+
+
+def command_lines():
+    """The arguments of all processes."""
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            yield place.read_bytes().split(b"\0")
 
 
 def stages(gateway):
@@ -352,19 +362,6 @@ def test_a_stage_that_is_set_up_wrongly_gives_the_gateway_its_status(gateway, tm
     one = gateway(f"access={tmp_path}/access")
     assert one.process.wait(PATIENCE) == 78
     assert 'line 1: "nobody" is no key' in (tmp_path / "gateway.log").read_text()
-    # Nothing of it is left, such as what makes sure that stages end.
-    end = time.monotonic() + PATIENCE
-    while left := processes_that_name(tmp_path):
-        assert time.monotonic() < end, left
-
-
-def processes_that_name(path):
-    """The command lines of the processes in which a path stands."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            found.append(place.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-    return [line for line in found if str(path) in line]
 
 
 def test_a_key_file_that_others_can_read_is_refused(gateway, tmp_path):
