@@ -122,8 +122,8 @@ public final class Diagnosis {
         finish()
     }
 
-    /// The time is over.
-    private func end() {
+    /// Gives the verdict on what is known.
+    public func end() {
         guard !isOver else { return }
         isOver = true
         sources.end()

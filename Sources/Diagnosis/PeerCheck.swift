@@ -101,6 +101,8 @@ final class PeerCheck {
     private func take(_ event: PeerLink.Event) {
         switch event {
         case .connected(let connection, _):
+            // One that was lost is made anew for a stream that waits; what has been told stands.
+            guard stage == .connecting else { return }
             connected = .now
             isRelayed = connection.path.isRelayed
             facts.connection = isRelayed ? .relayed : .direct
@@ -118,7 +120,10 @@ final class PeerCheck {
         case .failed(let error): fail(error)
         case .closed(let reason):
             guard stage != .over else { return }
-            if stage == .connecting { tellUnconnected("the connection was lost: \(reason)") }
+            if stage == .connecting {
+                facts.connection = .failed(isRefused: false)
+                tellUnconnected("the connection was lost: \(reason)")
+            }
             if stage == .punching { tellRelayed("the connection was lost: \(reason)") }
             stage = .over
             endIfDone()
@@ -184,7 +189,11 @@ final class PeerCheck {
             stage = .over
             return endIfDone()
         }
-        // One that has been found already is about to be told.
+        if isDirectTold {
+            stage = .over
+            return endIfDone()
+        }
+        // One that has been found is about to be told.
         guard !facts.isPunched else { return }
         if let hindrance { return giveUpDirect(because: hindrance) }
         timer.start(after: max(.zero, Self.punchTimeout - (.now - connected)))
@@ -212,6 +221,10 @@ final class PeerCheck {
 
     private func tellDirect(_ connection: Connection, after time: Duration) {
         guard !isDirectTold, !connection.isClosed else { return }
+        guard !connection.path.isRelayed else {
+            (facts.connection, facts.isPunched) = (.relayed, false)
+            return giveUpDirect(because: "a direct path was found and died at once")
+        }
         isDirectTold = true
         let remote = driver.target(of: connection.path)
         report(Finding(

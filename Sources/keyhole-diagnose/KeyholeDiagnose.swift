@@ -71,16 +71,18 @@ struct KeyholeDiagnose: ToolkitCommand {
         defer { sources.dht?.close() }
         let driver = EndpointDriver(key: key, configuration: QUIC.Configuration(alpn: [alpn]), relayToken: try iroh.token(), on: loop)
         do throws(SystemError) { try driver.bindAnywhere() } catch { throw CommandError(.configuration, "no UDP socket: \(error)") }
-        let service = Service(on: loop)
+        var diagnosis: Diagnosis?
+        // Who is tired of waiting wants to know what is known.
+        let service = Service(on: loop) { diagnosis?.end() }
         let report = Report(on: service)
-        let diagnosis = Diagnosis(question, over: driver, sources: sources, on: loop, report: report.show) { report.end($0) }
-        let status = withExtendedLifetime(OutputWatcher(on: loop, alsoSockets: true) { report.fail(OutputClosed()) }) { service.run() }
+        diagnosis = Diagnosis(question, over: driver, sources: sources, on: loop, report: report.show) { report.end($0) }
+        withExtendedLifetime(OutputWatcher(on: loop, alsoSockets: true) { report.fail(OutputClosed()) }) { _ = service.run() }
         // Connections that are closed tell it so.
         withExtendedLifetime(diagnosis) {
-            diagnosis.close()
+            diagnosis?.close()
             driver.close()
         }
         if let failure = report.failure { throw failure }
-        return status
+        return report.status
     }
 }

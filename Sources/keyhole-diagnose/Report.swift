@@ -10,6 +10,8 @@ final class Report {
 
     /// Why the command has to end early; ``Service/finish(_:)`` has been called then.
     private(set) var failure: (any Error)?
+    /// Of the verdict.
+    private(set) var status = ExitStatus.done
     private let terminal = Terminal()
     private let service: Service
 
@@ -31,8 +33,10 @@ final class Report {
         } objects: { .object(finding.json) }
     }
 
+    /// Shows the verdict, and ends the command.
     func end(_ facts: Facts) {
-        let verdict = Verdict(facts), status = facts.status
+        let verdict = Verdict(facts)
+        status = facts.status
         write { terminal in
             let words = ([verdict.outcome] + verdict.problems.map(\.rawValue).filter { $0 != verdict.outcome }).joined(separator: ", ")
             let style: Terminal.Style = status != .done ? .bad : verdict.problems.isEmpty ? .good : .doubtful

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import threading
@@ -214,6 +215,20 @@ def test_it_ends_when_its_time_is_over(diagnose, number, relay):
     release.set()
     assert (done.status, done.verdict["outcome"]) == (75, "incomplete")
     assert (done.steps["source"][0]["ok"], done.steps["source"][0]["reason"]) == (None, "no answer yet")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_has_the_verdict_given_at_once(service, relay, number):
+    release = threading.Event()
+    asked = threading.Event()
+    hanging = relay(lambda *request: (asked.set(), release.wait(PATIENCE), (404, {}, b""))[2])
+    running = service("keyhole-diagnose", "--no-port-map", "--no-dht", "--relay", hanging.url, env={**os.environ, **ENVIRONMENT})
+    assert asked.wait(PATIENCE)
+    running.process.send_signal(number)
+    while "verdict" not in (line := running.next()):
+        pass
+    release.set()
+    assert (line["outcome"], line["status"], running.process.wait(PATIENCE)) == ("incomplete", 75, 75)
 
 
 def test_a_terminal_shows_lines_for_a_person_and_the_advice_last(terminal, number, published, dead_port):

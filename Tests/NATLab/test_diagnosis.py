@@ -14,7 +14,8 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may make ne
 STUN = [part for family in PROBES.values() for address in family for part in ("--stun", f"[{address}]:3478" if ":" in address else f"{address}:3478")]
 SOURCES = ("--relay", f"http://{SERVICES[4]}:6880")
 WHERE = ("--iroh-relay", RELAY, *STUN)
-HTTP = ("sh", "-c", "read -r line; echo HTTP/1.0 200 OK; echo")
+# A server that takes its time as long as a file is there.
+HTTP = "read -r line; while [ -e {} ]; do sleep 0.1; done; echo HTTP/1.0 200 OK; echo"
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def key(internet):
     """Of a listener in a home that can be reached through a relay only, to begin with."""
     home, secret = internet.site(KINDS["home"]), internet.path("secret")
     made = subprocess.run([command("pkarr-build"), "--generate-key", secret], check=True, capture_output=True)
-    listener = Service(internet, home.hosts[0], "quic-listen", "--key", secret, "--relay", RELAY, "--no-port-map", *STUN, "--", *HTTP,
+    listener = Service(internet, home.hosts[0], "quic-listen", "--key", secret, "--relay", RELAY, "--no-port-map", *STUN, "--", "sh", "-c", HTTP.format(internet.path("slow")),
                        env=environment(home))
     line = json.dumps(listener.next()).encode()
     for stage in (("iroh-txt", "encode"), ("pkarr-build", "--key", secret), ("pkarr-publish", *SOURCES)):
@@ -89,6 +90,21 @@ def test_what_a_network_does_is_told_and_how_far_a_key_is_reached(internet, key,
     seen = [one["address"] for one in done.steps["address"] if one["source"] == "reflexive"]
     assert bool(seen) == ("independent" in mappings.values() or "dependent" in mappings.values())
     assert all(address.startswith(f"{site.public[4]}:") for address in seen)
+
+
+def test_a_server_that_answers_only_when_the_direct_path_is_there(internet, key):
+    slow = internet.path("slow")
+    slow.touch()
+    site = internet.site(KINDS["home"])
+    running = Service(internet, site.hosts[0], "keyhole-diagnose", "--no-port-map", "--timeout", "10m", *SOURCES, *WHERE, key,
+                      env=environment(site))
+    while (line := running.next())["step"] != "direct":
+        pass
+    assert line["ok"]
+    slow.unlink()
+    while "verdict" not in (line := running.next()):
+        pass
+    assert (line["outcome"], line["status"], running.process.wait(PATIENCE)) == ("direct", 0, 0)
 
 
 def test_where_udp_is_blocked_the_dht_is_silent_and_a_pkarr_relay_is_not(internet, key):
