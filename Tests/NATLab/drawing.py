@@ -69,7 +69,7 @@ STYLE = """text { fill: #1f2328; font: 11px sans-serif } .quiet { fill: #59636e 
 text { fill: #f0f6fc } .quiet { fill: #9198a1 } .page { fill: #0d1117 }
 .direct { fill: #196c2e } .relay { fill: #6f4d00 } .none { fill: #8e1519 } .wrong { stroke: #ff7b72 }
 }"""
-WIDE, LINE, LEFT, TOP = 72, 15, 96, 84
+WIDE, LINE, LEFT, TOP = 80, 15, 96, 84
 
 
 def svg(listeners, kinds, results):
