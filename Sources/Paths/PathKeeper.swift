@@ -44,7 +44,9 @@ public final class PathKeeper {
     /// Direct paths that punching has found, the fastest first.
     private var found: [PunchSession.FoundPath] = []
     private var migration: Timer!
-    /// The one of them that is being validated.
+    /// Direct paths that have died under the connection: probes may get through where whole packets don't.
+    private var doubtful: Set<NetworkPath> = []
+    /// The path that is being validated.
     private var validating: NetworkPath?
     /// The relay by which the peer can be told things, and the connection come back: its connection is kept.
     private var relay: RelayURL?
@@ -95,6 +97,7 @@ public final class PathKeeper {
         if !isLost || lostAt != driver.awakenings { (lostSince, lostAt, tried) = (now, driver.awakenings, [connection.path]) }
         guard let lostSince, now - lostSince < Self.patience else { return connection.abandon(now: now) }
         found.removeAll { $0.path == connection.path }
+        if !connection.path.isRelayed { doubtful.insert(connection.path) }
         // Whatever comes of it, a relay will be wanted.
         driver.relays.check()
         for url in peer.relayURLs.prefix(Dialer.mostRelays) { driver.relays.link(to: url) }
@@ -117,6 +120,7 @@ public final class PathKeeper {
     /// Call it for ``ConnectionHandler/connection(_:validated:success:)``.
     public func validated(_ path: NetworkPath, success: Bool) {
         if validating == path { validating = nil }
+        if success { doubtful.remove(path) }
         if !success { found.removeAll { $0.path == path } }
         goDirect()
     }
@@ -223,8 +227,10 @@ public final class PathKeeper {
         if !connection.path.isRelayed {
             guard let current = connection.roundTrip, current - best.roundTrip > max(current / 4, Self.leastGain) else { return migration.stop() }
         }
-        guard connection.migrate(to: best.path, validatingFirst: !isLost, now: .now) else { return migration.start(after: Self.migrationPause) }
-        validating = isLost ? nil : best.path
+        // A probe and its reply have just gone along it both ways. To validate it first would take another round trip.
+        let isDoubtful = !isLost && doubtful.contains(best.path)
+        guard connection.migrate(to: best.path, validatingFirst: isDoubtful, now: .now) else { return migration.start(after: Self.migrationPause) }
+        validating = isDoubtful ? best.path : nil
         migration.stop()
     }
 
