@@ -32,8 +32,9 @@ final class LocalEnd {
             inputWatcher = try Watcher(on: loop, input) { [unowned self] in handler($0) }
         } catch where error.code == EPERM {
             alwaysReadable = Timer(on: loop) { [unowned self] in
-                handler(.readable)
-                if wanted.contains(.readable) { alwaysReadable?.start(after: .zero) }
+                let end = self
+                end.handler(.readable)
+                if end.wanted.contains(.readable) { end.alwaysReadable?.start(after: .zero) }
             }
         }
         if input != output {

@@ -64,8 +64,10 @@ public final class StreamPump: StreamHandler {
         end = try LocalEnd(on: loop, input: input, output: output, owned: owned)
         stream.handler = self
         end.start { [unowned self] readiness in
-            if readiness.contains(.writable) { writeOutput() }
-            if readiness.contains(.readable) { readInput() }
+            // Writing may end it, after which nobody else keeps it.
+            let pump = self
+            if readiness.contains(.writable) { pump.writeOutput() }
+            if readiness.contains(.readable), !pump.end.isClosed { pump.readInput() }
         }
         end.wait(for: wanted)
         // Much may have happened before the local end was there.

@@ -193,7 +193,8 @@ def test_a_stalled_stream_does_not_hold_up_the_others(listen_for, tunnel):
         stalled = socket.create_connection(address, PATIENCE)
         theirs, _ = server.accept()
         assert write_until_full(stalled.fileno()) < 64 << 20
-        for _ in range(3):
+
+        def another():
             with socket.create_connection(address, PATIENCE) as other:
                 other.sendall(b"hello")
                 end, _ = server.accept()
@@ -201,8 +202,14 @@ def test_a_stalled_stream_does_not_hold_up_the_others(listen_for, tunnel):
                 assert end.recv(5) == b"hello"
                 end.close()
                 assert other.recv(1) == b""
+
+        for _ in range(3):
+            another()
         stalled.close()
         theirs.close()
+        # Nor does its end, in the middle of everything, end any other.
+        for _ in range(3):
+            another()
 
 
 # Finding the way
