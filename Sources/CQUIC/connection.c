@@ -161,12 +161,19 @@ static void drop_session_after_handshake(struct keyhole_quic_connection *connect
     connection->session = NULL;
 }
 
+/* ngtcp2 1.x takes a time before the last one for a mistake. A handler that is called while packets are written may have looked at the clock
+ * later than whoever writes them. */
+static uint64_t forward(struct keyhole_quic_connection *connection, uint64_t now) {
+    if (connection->latest < now) connection->latest = now;
+    return connection->latest;
+}
+
 int keyhole_quic_read(struct keyhole_quic_connection *connection, uint64_t name, uint8_t ecn, const uint8_t *packet, size_t length, uint64_t now) {
     struct keyhole_quic_path path;
     keyhole_quic_make_path(&path, name);
     const ngtcp2_pkt_info info = {.ecn = ecn};
     int status;
-    GUARDED(connection, status, ngtcp2_conn_read_pkt(connection->conn, &path.path, &info, packet, length, now));
+    GUARDED(connection, status, ngtcp2_conn_read_pkt(connection->conn, &path.path, &info, packet, length, forward(connection, now)));
     if (status == NGTCP2_ERR_DRAINING) connection->close_received = !connection->reset_received;
     if (status == 0) drop_session_after_handshake(connection);
     return status;
@@ -174,7 +181,7 @@ int keyhole_quic_read(struct keyhole_quic_connection *connection, uint64_t name,
 
 int keyhole_quic_handle_expiry(struct keyhole_quic_connection *connection, uint64_t now) {
     int status;
-    GUARDED(connection, status, ngtcp2_conn_handle_expiry(connection->conn, now));
+    GUARDED(connection, status, ngtcp2_conn_handle_expiry(connection->conn, forward(connection, now)));
     return status;
 }
 
@@ -191,7 +198,7 @@ struct keyhole_quic_written keyhole_quic_write(struct keyhole_quic_connection *c
     _Static_assert(sizeof(struct iovec) == sizeof(ngtcp2_vec), "ngtcp2_vec is an iovec");
     GUARDED(connection, written.packet,
             ngtcp2_conn_writev_stream(connection->conn, &path.path, &info, dest, capacity, &consumed, flags, stream,
-                                      (const ngtcp2_vec *)vectors, count, now));
+                                      (const ngtcp2_vec *)vectors, count, forward(connection, now)));
     written.consumed = consumed;
     written.ecn = (uint8_t)info.ecn;
     if (written.packet > 0) written.name = keyhole_quic_name(&path.path.remote);
@@ -206,8 +213,8 @@ int keyhole_quic_migrate(struct keyhole_quic_connection *connection, uint64_t na
     struct keyhole_quic_path path;
     keyhole_quic_make_path(&path, name);
     int status;
-    GUARDED(connection, status, validate_first ? ngtcp2_conn_initiate_migration(connection->conn, &path.path, now)
-                                               : ngtcp2_conn_initiate_immediate_migration(connection->conn, &path.path, now));
+    GUARDED(connection, status, validate_first ? ngtcp2_conn_initiate_migration(connection->conn, &path.path, forward(connection, now))
+                                               : ngtcp2_conn_initiate_immediate_migration(connection->conn, &path.path, forward(connection, now)));
     return status;
 }
 
@@ -220,7 +227,7 @@ bool keyhole_quic_paced(struct keyhole_quic_connection *connection, uint64_t now
     /* It asserts that its times go forward. */
     if (before > 0) return false;
 #endif
-    GUARD(connection, ngtcp2_conn_update_pkt_tx_time(connection->conn, now - before));
+    GUARD(connection, ngtcp2_conn_update_pkt_tx_time(connection->conn, forward(connection, now) - before));
     return true;
 }
 
@@ -242,7 +249,7 @@ ssize_t keyhole_quic_write_close(struct keyhole_quic_connection *connection, uin
 #endif
     ngtcp2_pkt_info info;
     ssize_t written;
-    GUARDED(connection, written, ngtcp2_conn_write_connection_close(connection->conn, NULL, &info, dest, capacity, &error, now));
+    GUARDED(connection, written, ngtcp2_conn_write_connection_close(connection->conn, NULL, &info, dest, capacity, &error, forward(connection, now)));
     return written;
 }
 

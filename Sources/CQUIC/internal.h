@@ -31,6 +31,7 @@ struct keyhole_quic_link {
 };
 
 struct keyhole_quic_connection {
+    uint64_t latest; /* the latest time that ngtcp2 was told */
     ngtcp2_crypto_conn_ref reference;
     ngtcp2_conn *conn;
     gnutls_session_t session;
