@@ -10,16 +10,14 @@ public final class FileWatcher {
     /// - Throws: ``SystemError``, such as when the folder does not exist.
     public init(on loop: EventLoop, _ path: String, _ handler: @escaping () -> Void) throws(SystemError) {
         self.handler = handler
-        let slash = path.lastIndex(of: "/")
-        name = String(slash.map { path[path.index(after: $0)...] } ?? path[...])
-        // The folder, for editors put a new file in the place of the old.
-        let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        name = String(path[(path.lastIndex(of: "/").map(path.index(after:)) ?? path.startIndex)...])
         box = HandleBox(self, on: loop)
         uv_fs_event_init(loop.handle, box.pointer)
         let status = uv_fs_event_start(box.pointer, { raw, file, _, _ in
             guard let watcher = owner(raw?.pointee.data, FileWatcher.self) else { return }
             if file.map({ String(cString: $0) == watcher.name }) ?? true { watcher.handler() }
-        }, folder, 0)
+        // The folder, for editors put a new file in the place of the old.
+        }, parentFolder(of: path), 0)
         guard status == 0 else {
             box.close()
             throw systemError("inotify", status)

@@ -42,3 +42,9 @@ public func readFile(_ path: String, limit: Int) throws(SystemError) -> [UInt8] 
 public func makeFolder(_ path: String) throws(SystemError) {
     do throws(SystemError) { try systemCall("mkdir") { mkdir(path, 0o700) } } catch where error.code == EEXIST {}
 }
+
+/// The folder that a file is in, by its path alone.
+public func parentFolder(of path: String) -> String {
+    guard let slash = path.lastIndex(of: "/") else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+}
