@@ -102,7 +102,7 @@ public final class PathKeeper {
         driver.relays.check()
         for url in peer.relayURLs.prefix(Dialer.mostRelays) { driver.relays.link(to: url) }
         search.start(after: Self.searchPause, every: Self.searchPause)
-        if let path = (relayPaths + found.map(\.path) + directPaths).first(where: { !tried.contains($0) }) { move(to: path, now: now) }
+        if let path = (relayPaths + found.map(\.path) + directPaths).first(where: { !tried.contains($0) }) { tryPath(path, now: now) }
     }
 
     /// Call it for ``ConnectionHandler/connectionMoved(_:)``.
@@ -135,11 +135,16 @@ public final class PathKeeper {
         peer.relayURLs.prefix(Dialer.mostRelays).filter(driver.relays.isConnected).map { driver.relays.path(through: $0, to: EndpointID(peer.id)) }
     }
 
-    private func move(to path: NetworkPath, now: Instant) {
-        // Without a spare id of the peer there is another silence to try again at.
-        guard connection.migrate(to: path, validatingFirst: false, now: now) else { return }
+    /// Goes on along a path at once. False without a spare id of the peer: there is another silence, or another reply, to try again at.
+    private func move(to path: NetworkPath, now: Instant) -> Bool {
+        guard connection.migrate(to: path, validatingFirst: false, now: now) else { return false }
         validating = nil
-        tried.insert(path)
+        return true
+    }
+
+    /// The same after a silence, in which no path is tried twice.
+    private func tryPath(_ path: NetworkPath, now: Instant) {
+        if move(to: path, now: now) { tried.insert(path) }
     }
 
     /// Asks whether the peer is to be heard anywhere, as long as it is not.
@@ -155,7 +160,7 @@ public final class PathKeeper {
         let now = Instant.now
         // Whatever else is heard now is no better, but for a direct path.
         guard now - revived > Self.searchPause || connection.path.isRelayed && !path.isRelayed else { return }
-        if connection.migrate(to: path, validatingFirst: false, now: now) { (revived, validating) = (now, nil) }
+        if move(to: path, now: now) { revived = now }
     }
 
     private func keepRelay() {
@@ -170,7 +175,7 @@ public final class PathKeeper {
         case .changed(.connected):
             // The datagrams of an interruption are lost, and the next probe might be seconds away: a move, be it to the same path, sends at once.
             guard isLost || connection.path.isRelayed && connection.silentSince != nil else { return }
-            if peer.relayURLs.contains(url) { move(to: driver.relays.path(through: url, to: EndpointID(peer.id)), now: .now) }
+            if peer.relayURLs.contains(url) { tryPath(driver.relays.path(through: url, to: EndpointID(peer.id)), now: .now) }
         case .gone(let id):
             guard id == EndpointID(peer.id), connection.path.isRelayed, driver.target(of: connection.path) == .relay(url) else { return }
             awaitReturn(since: .now)
