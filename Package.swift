@@ -64,6 +64,7 @@ let libraries: [[Target]] = [
     library("HolePunching", ["QUIC", "RateLimits", "Crypto", "Platform"]),
     library("Paths", ["CPlatform", "HolePunching", "STUN", "QUIC", "IrohRelayClient", "HTTPClient", "Iroh", "EventLoop", "Crypto", "Platform"], testedWith: ["IrohRelay"]),
     library("Tunnel", ["RateLimits", "Paths", "QUIC", "Iroh", "EventLoop", "JSON", "Crypto", "Platform"]),
+    library("Ladder", ["TLS", "Tunnel", "Iroh", "Pkarr", "EventLoop", "JSON", "Crypto", "Platform"]),
     library("Diagnosis", ["Tunnel", "Paths", "HolePunching", "Discovery", "IrohRelayClient", "QUIC", "Iroh", "Pkarr", "EventLoop", "JSON", "Crypto", "Platform"]),
     library("Toolkit", ["JSON", "Platform", "RateLimits", "Crypto", "EventLoop", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 ]
