@@ -40,7 +40,9 @@ dns_packages = bind9-dnsutils knot-dnsutils ldnsutils dnsmasq-base unbound iprou
 # What stands before a relay, and reads its units.
 relay_packages = nginx-light tinyproxy caddy nftables openssl iproute2 systemd
 # Routers, and what runs on them.
-natlab_packages = iproute2 nftables conntrack gcc tinyproxy miniupnpd-nftables miniupnpc openssl
+natlab_packages = iproute2 nftables conntrack gcc tinyproxy miniupnpd-nftables miniupnpc openssl $(recipe_packages)
+# What keyhole-recipes(7) is about.
+recipe_packages = openssh-server openssh-client rsync curl jq python3
 bench_packages = jq openssl haproxy ngtcp2-client ngtcp2-server nginx-light dnsperf
 
 .PHONY: build deps demo test-deps test lint unit commands race interop natlab natlab-full soak hostile fuzz debian13 debian13-packages bench completions install clean

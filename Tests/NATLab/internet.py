@@ -217,6 +217,15 @@ class Site:
         """The machine that has the connection to the Internet, and its device."""
         return (self.routers[0].namespace, "wan") if self.routers else (self.hosts[0], "eth0")
 
+    def welcome(self, host):
+        """A host leaves its network for this one, where it is one more behind the router."""
+        number, router = len(self.hosts), self.routers[-1].namespace
+        host.ip("link del eth0")
+        self.cable(router, f"host{number}", host, "eth0", "lan")
+        connect(host, "eth0", self.host_address(4, number), self.host_address(6, number))
+        self.hosts.append(host)
+        wait_for(host.is_up, f"the network of {host.name}")
+
     def go_away(self):
         """Nothing comes or goes any more, and nobody is told."""
         lose(self.internet.core, self.port, 1, f"away{self.number}")
