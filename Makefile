@@ -19,7 +19,7 @@ SWIFT = swift
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 APT = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
 
-commands = iroh-txt keyhole-diagnose pkarr-build pkarr-publish pkarr-resolve pkarr-serve port-map quic-dial quic-listen quic-relay tunnel-bridge
+commands = homeserver-config iroh-txt keyhole-diagnose pkarr-build pkarr-publish pkarr-resolve pkarr-serve port-map quic-dial quic-listen quic-relay tunnel-bridge
 # The standard libraries of Swift and C++ are linked in and relocations packed: a command starts in a few milliseconds, and runs where
 # no Swift is installed.
 release = --configuration release --static-swift-stdlib -Xswiftc -use-ld=lld -Xlinker -z -Xlinker pack-relative-relocs \
@@ -30,9 +30,9 @@ venv = .build/venv
 # The commands that the tests run as processes are those that get installed.
 pytest = KEYHOLE_BIN=$(built) $(venv)/bin/python -m pytest -q
 
-build_packages = gcc pkg-config git ca-certificates libjansson-dev libsodium-dev nettle-dev libuv1-dev libmicrohttpd-dev libsqlite3-dev \
+build_packages = gcc g++ pkg-config git ca-certificates libjansson-dev libsodium-dev nettle-dev libuv1-dev libmicrohttpd-dev libsqlite3-dev \
 	libcurl4-openssl-dev libssl-dev libgnutls28-dev libngtcp2-dev libngtcp2-crypto-gnutls-dev libminiupnpc-dev \
-	libnatpmp-dev
+	libnatpmp-dev libtomlplusplus-dev
 demo_packages = curl python3
 test_packages = python3-venv shellcheck mandoc zsh fish chromium debootstrap debian-archive-keyring $(dns_packages) $(relay_packages) $(natlab_packages)
 # Clients and servers of ordinary DNS, and what makes a network for one of them.

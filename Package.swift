@@ -29,6 +29,8 @@ let systemLibraries: [Target] = [
     .target(name: "CCurl", linkerSettings: [.linkedLibrary("dl")]),
     .target(name: "CMicrohttpd", linkerSettings: [.linkedLibrary("dl")]),
     .target(name: "CSQLite", linkerSettings: [.linkedLibrary("dl")]),
+    // Its header is all there is to it; only homeserver-config has C++ in it.
+    .target(name: "CTOML"),
     .target(name: "CPortMapping", linkerSettings: [.linkedLibrary("miniupnpc"), .linkedLibrary("natpmp")]),
     .target(
         name: "CQUIC",
@@ -42,6 +44,8 @@ let libraries: [[Target]] = [
     library("EventLoop", ["CUV", "CPlatform", "Platform"]),
     library("Pkarr", ["Crypto", "JSON", "Platform"]),
     library("Iroh", ["Crypto", "JSON", "Platform", "Pkarr"]),
+    library("TOML", ["CTOML"]),
+    library("Homeserver", ["TOML", "Iroh", "JSON", "Platform"], testedWith: ["Pkarr", "Crypto"]),
     library("Metrics", []),
     library("RateLimits", ["Platform"]),
     library("DiskCache", ["CSQLite", "Platform"]),
@@ -81,6 +85,7 @@ let commands: [Target] = [
     .target(
         name: "RouterPorts",
         dependencies: ["Paths", "Toolkit", "EventLoop", "JSON", "Platform", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
+    command("homeserver-config", ["Homeserver"]),
     command("iroh-txt", ["Iroh", "Pkarr"]),
     command("keyhole-diagnose", ["Diagnosis", "DiscoveryOptions", "RouterPorts", "Paths", "QUIC", "Tunnel", "Iroh"]),
     command("pkarr-build", ["StateOptions", "PublicationState", "Pkarr", "Iroh"]),
@@ -106,5 +111,6 @@ let package = Package(
     products: [.library(name: "Libraries", targets: libraries.map { $0[0].name } + ["HostileClient"])],
     dependencies: [.package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")],
     targets: systemLibraries + libraries.flatMap { $0 } + commands + testSupport,
-    swiftLanguageModes: [.v6]
+    swiftLanguageModes: [.v6],
+    cxxLanguageStandard: .cxx17
 )

@@ -1,0 +1,45 @@
+import Platform
+
+extension HomeserverConfiguration {
+    /// How a gateway in front of this homeserver is set up: names and values of its configuration file, without the key file.
+    ///
+    /// - Parameter isTestnet: Publish in the network of pubky-testnet on this machine instead (spec/pkarr-wire.md, 7).
+    /// - Throws: ``ConfigurationProblem`` when the gateway is switched off, or can't know where the homeserver is.
+    public func gatewaySettings(isTestnet: Bool = false) throws(ConfigurationProblem) -> [(name: String, value: String)] {
+        if iroh.isEnabled == false {
+            throw ConfigurationProblem(place: iroh.enabledPlace, message: "discovery.iroh.enabled is false: the gateway is switched off")
+        }
+        guard httpSocket.port != 0 else {
+            throw ConfigurationProblem(message: "drive.icann_listen_socket has port 0, so that the homeserver takes HTTP at another port each time")
+        }
+        var settings = [("target", "\(SocketAddress(ip: reachable(httpSocket.ip), port: httpSocket.port))")]
+        settings += iroh.directAddresses.map { ("address", "\($0)") }
+        if let url = iroh.relayURL { settings.append(("iroh-relay", url.description)) }
+        if let alpn = iroh.alpn { settings.append(("alpn", alpn)) }
+        if let seconds = iroh.timeToLive { settings.append(("ttl", "\(seconds)s")) }
+        settings += intervals
+        settings += isTestnet ? [("bootstrap", "localhost:6881"), ("relay", "http://localhost:15411")] : network
+        return settings.map { (name: $0.0, value: $0.1) }
+    }
+
+    /// The homeserver's packet is put again each hour, the endpoint's every 5 minutes, or what is the less of both (spec/pkarr-wire.md, 6.3).
+    private var intervals: [(String, String)] {
+        guard publishMinutes != nil || iroh.publishMinutes != nil else { return [] }
+        let beat = min(publishMinutes ?? 60, iroh.publishMinutes ?? 5)
+        return [("watch", "\(beat)m"), ("refresh", "\(beat)m")] + (publishMinutes.map { [("rebuild", "\($0)m")] } ?? [])
+    }
+
+    private var network: [(String, String)] {
+        var settings = (bootstrapNodes ?? []).map { ("bootstrap", "\($0)") }
+        if let relayNodes {
+            settings += relayNodes.isEmpty ? [("relays", "no")] : relayNodes.map { ("relay", $0.description) }
+        }
+        return settings
+    }
+
+    /// A socket that takes what comes to any address is reached through the loopback.
+    private func reachable(_ ip: IPAddress) -> IPAddress {
+        guard ip.isUnspecified else { return ip }
+        return ip.isV6 ? .v6(high: 0, low: 1) : .v4(0x7f00_0001)
+    }
+}
