@@ -67,7 +67,7 @@ let libraries: [[Target]] = [
     library("QUIC", ["CQUIC", "Iroh", "Crypto", "Platform"], testedWith: ["HostileClient"]),
     library("HolePunching", ["QUIC", "RateLimits", "Crypto", "Platform"]),
     library("Paths", ["CPlatform", "HolePunching", "STUN", "QUIC", "IrohRelayClient", "HTTPClient", "Iroh", "EventLoop", "Crypto", "Platform"], testedWith: ["IrohRelay"]),
-    library("Tunnel", ["RateLimits", "Paths", "QUIC", "Iroh", "EventLoop", "JSON", "Crypto", "Platform"]),
+    library("Tunnel", ["Metrics", "RateLimits", "Paths", "QUIC", "Iroh", "EventLoop", "JSON", "Crypto", "Platform"]),
     library("Ladder", ["TLS", "Tunnel", "Iroh", "Pkarr", "EventLoop", "JSON", "Crypto", "Platform"]),
     library("Diagnosis", ["Tunnel", "Paths", "HolePunching", "Discovery", "IrohRelayClient", "QUIC", "Iroh", "Pkarr", "EventLoop", "JSON", "Crypto", "Platform"]),
     library("Toolkit", ["JSON", "Platform", "RateLimits", "Crypto", "EventLoop", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
@@ -93,10 +93,10 @@ let commands: [Target] = [
     command("pkarr-resolve", ["StateOptions", "PublicationState", "DiscoveryOptions", "Discovery"]),
     command("pkarr-serve", ["Metrics", "PkarrRelay", "DiskCache", "DNSServer", "DiscoveryOptions", "Discovery", "RateLimits"]),
     command("port-map", ["CPortMapping", "PortMapping", "EventLoop", "JSON", "Crypto", "Platform"]),
-    command("quic-listen", ["RouterPorts", "Tunnel", "Paths", "Iroh"]),
-    command("quic-dial", ["RouterPorts", "Tunnel", "Iroh"]),
+    command("quic-listen", ["Metrics", "RouterPorts", "Tunnel", "Paths", "Iroh"]),
+    command("quic-dial", ["Metrics", "RouterPorts", "Tunnel", "Iroh"]),
     command("quic-relay", ["IrohRelay"]),
-    command("tunnel-bridge", ["Tunnel"]),
+    command("tunnel-bridge", ["Metrics", "Tunnel"]),
 ]
 
 let testSupport: [Target] = [

@@ -165,7 +165,7 @@ _quic-dial() {
     local -a repeating_flags=()
     local -a non_repeating_flags=(--no-relays --no-direct --no-port-map --stdio --verbose -v --version -h --help)
     local -a repeating_options=(--stun)
-    local -a non_repeating_options=(--key --alpn --endpoint --relay-token --timeout --bridge --log-format)
+    local -a non_repeating_options=(--key --alpn --endpoint --relay-token --timeout --bridge --metrics --log-format)
     __quic-dial_offer_flags_options -1
 
     # Offer option value completions
@@ -189,6 +189,9 @@ _quic-dial() {
         return
         ;;
     '--bridge')
+        return
+        ;;
+    '--metrics')
         return
         ;;
     '--log-format')

@@ -20,7 +20,7 @@ function __quic-dial_parse_tokens -S
     set -l unparsed_tokens (__quic-dial_tokens -pc)
     switch $unparsed_tokens[1]
     case 'quic-dial'
-        __quic-dial_parse_subcommand -r 1 'key=' 'alpn=' 'endpoint=' 'relay-token=' 'no-relays' 'no-direct' 'stun=+' 'no-port-map' 'timeout=' 'bridge=' 'stdio' 'log-format=' 'v/verbose' 'version' 'h/help'
+        __quic-dial_parse_subcommand -r 1 'key=' 'alpn=' 'endpoint=' 'relay-token=' 'no-relays' 'no-direct' 'stun=+' 'no-port-map' 'timeout=' 'bridge=' 'stdio' 'metrics=' 'log-format=' 'v/verbose' 'version' 'h/help'
         switch $unparsed_tokens[1]
         case 'help'
             __quic-dial_parse_subcommand -r 1 'version'
@@ -88,6 +88,7 @@ complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_op
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" timeout' -l 'timeout' -d 'Time after which a peer counts as unreachable.' -rfka ''
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" bridge' -l 'bridge' -d 'Socket of tunnel-bridge connect, which hands over the connections that want a stream.' -rfka ''
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" stdio' -l 'stdio' -d 'Open one stream and make it standard input and output.'
+complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" metrics' -l 'metrics' -d 'Write figures for Prometheus\' node exporter to this file, every 15 s and at SIGUSR1.' -rfka ''
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" log-format' -l 'log-format' -d 'How messages on standard error look.' -rfka 'text json'
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" v verbose' -l 'verbose' -s 'v' -d 'Say more on standard error.'
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" version' -l 'version' -d 'Show the version.'

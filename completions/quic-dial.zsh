@@ -53,6 +53,7 @@ _quic-dial() {
         '--timeout[Time after which a peer counts as unreachable.]:duration:'
         '--bridge[Socket of tunnel-bridge connect, which hands over the connections that want a stream.]:socket:'
         '--stdio[Open one stream and make it standard input and output.]'
+        '--metrics[Write figures for Prometheus'\'' node exporter to this file, every 15 s and at SIGUSR1.]:file:'
         '--log-format[How messages on standard error look.]:text|json:{__quic-dial_complete "${___log_format[@]}"}'
         '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'
         '*:program:'

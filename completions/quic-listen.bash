@@ -165,7 +165,7 @@ _quic-listen() {
     local -a repeating_flags=()
     local -a non_repeating_flags=(--lan --no-port-map --no-relays --verbose -v --version -h --help)
     local -a repeating_options=(--alpn --bind --address --relay --stun)
-    local -a non_repeating_options=(--key --bridge --retry-threshold --relay-list --relay-token --log-format)
+    local -a non_repeating_options=(--key --bridge --retry-threshold --relay-list --relay-token --metrics --log-format)
     __quic-listen_offer_flags_options -1
 
     # Offer option value completions
@@ -198,6 +198,9 @@ _quic-listen() {
         return
         ;;
     '--stun')
+        return
+        ;;
+    '--metrics')
         return
         ;;
     '--log-format')

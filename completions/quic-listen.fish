@@ -20,7 +20,7 @@ function __quic-listen_parse_tokens -S
     set -l unparsed_tokens (__quic-listen_tokens -pc)
     switch $unparsed_tokens[1]
     case 'quic-listen'
-        __quic-listen_parse_subcommand -r 1 'key=' 'alpn=+' 'bind=+' 'address=+' 'lan' 'no-port-map' 'bridge=' 'retry-threshold=' 'relay=+' 'relay-list=' 'relay-token=' 'no-relays' 'stun=+' 'log-format=' 'v/verbose' 'version' 'h/help'
+        __quic-listen_parse_subcommand -r 1 'key=' 'alpn=+' 'bind=+' 'address=+' 'lan' 'no-port-map' 'bridge=' 'retry-threshold=' 'relay=+' 'relay-list=' 'relay-token=' 'no-relays' 'stun=+' 'metrics=' 'log-format=' 'v/verbose' 'version' 'h/help'
         switch $unparsed_tokens[1]
         case 'help'
             __quic-listen_parse_subcommand -r 1 'version'
@@ -90,6 +90,7 @@ complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_o
 complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_or_options "quic-listen" relay-token' -l 'relay-token' -d 'File with the token that the relays ask for, readable by its owner only.' -rfka ''
 complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_or_options "quic-listen" no-relays' -l 'no-relays' -d 'Use no relays.'
 complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_or_options "quic-listen"' -l 'stun' -d 'A STUN server that tells which address others see (repeatable; default: the relays).' -rfka ''
+complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_or_options "quic-listen" metrics' -l 'metrics' -d 'Write figures for Prometheus\' node exporter to this file, every 15 s and at SIGUSR1.' -rfka ''
 complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_or_options "quic-listen" log-format' -l 'log-format' -d 'How messages on standard error look.' -rfka 'text json'
 complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_or_options "quic-listen" v verbose' -l 'verbose' -s 'v' -d 'Say more on standard error.'
 complete -c 'quic-listen' -n '__quic-listen_should_offer_completions_for_flags_or_options "quic-listen" version' -l 'version' -d 'Show the version.'

@@ -55,6 +55,7 @@ _quic-listen() {
         '--relay-token[File with the token that the relays ask for, readable by its owner only.]:file:'
         '--no-relays[Use no relays.]'
         '*--stun[A STUN server that tells which address others see (repeatable; default\: the relays).]:host\:port:'
+        '--metrics[Write figures for Prometheus'\'' node exporter to this file, every 15 s and at SIGUSR1.]:file:'
         '--log-format[How messages on standard error look.]:text|json:{__quic-listen_complete "${___log_format[@]}"}'
         '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'
         '*:program:'

@@ -188,11 +188,14 @@ _tunnel-bridge_serve() {
     repeating_flags=()
     non_repeating_flags=(--verbose -v --proxy-protocol --version -h --help)
     repeating_options=(--to)
-    non_repeating_options=(--log-format --socket --access)
+    non_repeating_options=(--metrics --log-format --socket --access)
     __tunnel-bridge_offer_flags_options 0
 
     # Offer option value completions
     case "${prev}" in
+    '--metrics')
+        return
+        ;;
     '--log-format')
         __tunnel-bridge_add_completions -W 'text'$'\n''json'
         return
@@ -213,11 +216,14 @@ _tunnel-bridge_connect() {
     repeating_flags=()
     non_repeating_flags=(--verbose -v --version -h --help)
     repeating_options=()
-    non_repeating_options=(--log-format --socket --listen --peer)
+    non_repeating_options=(--metrics --log-format --socket --listen --peer)
     __tunnel-bridge_offer_flags_options 0
 
     # Offer option value completions
     case "${prev}" in
+    '--metrics')
+        return
+        ;;
     '--log-format')
         __tunnel-bridge_add_completions -W 'text'$'\n''json'
         return

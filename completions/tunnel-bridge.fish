@@ -23,9 +23,9 @@ function __tunnel-bridge_parse_tokens -S
         __tunnel-bridge_parse_subcommand 0 'version' 'h/help'
         switch $unparsed_tokens[1]
         case 'serve'
-            __tunnel-bridge_parse_subcommand 0 'log-format=' 'v/verbose' 'socket=' 'to=+' 'access=' 'proxy-protocol' 'version' 'h/help'
+            __tunnel-bridge_parse_subcommand 0 'metrics=' 'log-format=' 'v/verbose' 'socket=' 'to=+' 'access=' 'proxy-protocol' 'version' 'h/help'
         case 'connect'
-            __tunnel-bridge_parse_subcommand 0 'log-format=' 'v/verbose' 'socket=' 'listen=' 'peer=' 'version' 'h/help'
+            __tunnel-bridge_parse_subcommand 0 'metrics=' 'log-format=' 'v/verbose' 'socket=' 'listen=' 'peer=' 'version' 'h/help'
         case 'help'
             __tunnel-bridge_parse_subcommand -r 1 'version'
         end
@@ -86,6 +86,7 @@ complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_fla
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_positional "tunnel-bridge" -eq 1' -fa 'serve' -d 'Connect each stream of quic-listen to a server.'
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_positional "tunnel-bridge" -eq 1' -fa 'connect' -d 'Accept TCP connections and hand each to quic-dial.'
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_positional "tunnel-bridge" -eq 1' -fa 'help' -d 'Show subcommand help information.'
+complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge serve" metrics' -l 'metrics' -d 'Write figures for Prometheus\' node exporter to this file, every 15 s and at SIGUSR1.' -rfka ''
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge serve" log-format' -l 'log-format' -d 'How messages on standard error look.' -rfka 'text json'
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge serve" v verbose' -l 'verbose' -s 'v' -d 'Say more on standard error.'
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge serve" socket' -l 'socket' -d 'The Unix socket that quic-listen connects to; made with mode 0600.' -rfka ''
@@ -94,6 +95,7 @@ complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_fla
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge serve" proxy-protocol' -l 'proxy-protocol' -d 'Tell the server who comes, by a PROXY protocol header (version 2).'
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge serve" version' -l 'version' -d 'Show the version.'
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge serve" h help' -s 'h' -l 'help' -d 'Show help information.'
+complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge connect" metrics' -l 'metrics' -d 'Write figures for Prometheus\' node exporter to this file, every 15 s and at SIGUSR1.' -rfka ''
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge connect" log-format' -l 'log-format' -d 'How messages on standard error look.' -rfka 'text json'
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge connect" v verbose' -l 'verbose' -s 'v' -d 'Say more on standard error.'
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge connect" socket' -l 'socket' -d 'The Unix socket that quic-dial connects to; made with mode 0600.' -rfka ''

@@ -72,6 +72,7 @@ _tunnel-bridge_serve() {
     local -i ret=1
     local -ar ___log_format=('text' 'json')
     local -ar arg_specs=(
+        '--metrics[Write figures for Prometheus'\'' node exporter to this file, every 15 s and at SIGUSR1.]:file:'
         '--log-format[How messages on standard error look.]:text|json:{__tunnel-bridge_complete "${___log_format[@]}"}'
         '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'
         '--socket[The Unix socket that quic-listen connects to; made with mode 0600.]:SOCKET:'
@@ -90,6 +91,7 @@ _tunnel-bridge_connect() {
     local -i ret=1
     local -ar ___log_format=('text' 'json')
     local -ar arg_specs=(
+        '--metrics[Write figures for Prometheus'\'' node exporter to this file, every 15 s and at SIGUSR1.]:file:'
         '--log-format[How messages on standard error look.]:text|json:{__tunnel-bridge_complete "${___log_format[@]}"}'
         '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'
         '--socket[The Unix socket that quic-dial connects to; made with mode 0600.]:SOCKET:'

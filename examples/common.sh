@@ -132,6 +132,16 @@ open_stages() {
     exec 9<>"$run/events"
     # A signal is an event like others.
     trap 'echo signal >&9' TERM INT HUP
+    trap ask_stages USR1
+}
+
+# Has those stages that can tell say on standard error what is going on.
+ask_stages() {
+    for entry in $stages; do
+        case ${entry%%=*} in
+            quic-listen | quic-dial | tunnel-bridge) kill -USR1 "${entry#*=}" 2>/dev/null || : ;;
+        esac
+    done
 }
 
 # stage NAME INPUT OUTPUT COMMAND...: starts a command. OUTPUT - is this script's own.
@@ -144,6 +154,8 @@ stage() {
     exec 5<>"$run/life.$name"
     exec 3<"$run/life.$name"
     exec 4>"$run/life.$name" 5<&-
+    # What is ignored here stays so in the stage, until it asks for the signal itself.
+    trap '' USR1
     (
         trap - TERM INT HUP EXIT
         read -r nothing <&3 || :
@@ -155,6 +167,7 @@ stage() {
         "$@" <"$input" >"$output" 3<&- 9>&- &
     fi
     exec 3<&- 4>&-
+    trap ask_stages USR1
     # Newest first: those that use others end before them.
     stages="$name=$!$newline$stages"
 }

@@ -34,15 +34,9 @@ public struct NodeFiles {
         }
     }
 
-    /// Several processes may do so at a time: the last one's knowledge stays.
     func save(_ memory: NodeMemory, isV6: Bool) {
-        let path = path(isV6: isV6), draft = "\(path).\(getpid())"
-        do throws(SystemError) {
-            let file = try FileDescriptor.open(draft, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o600)
-            try writeAll(file.number, Array(memory.text.utf8))
-            try systemCall("rename") { rename(draft, path) }
-        } catch {
-            unlink(draft)
+        let path = path(isV6: isV6)
+        do throws(SystemError) { try replaceFile(path, with: Array(memory.text.utf8), mode: 0o600) } catch {
             warn("\(path) can't be written: \(error.reason)")
         }
     }

@@ -16,6 +16,8 @@ public final class EndpointDriver: DatagramSink {
     public private(set) var puncher: HolePuncher!
     /// What everything here runs on.
     public let loop: EventLoop
+    /// What has come and gone so far.
+    public private(set) var traffic = Traffic()
     private var reflexive: ReflexiveAddresses!
     private var sockets: [UDPSocket] = []
     private var timer: Timer!
@@ -84,6 +86,7 @@ public final class EndpointDriver: DatagramSink {
     }
 
     private func receive(_ datagram: UnsafeRawBufferPointer, on path: NetworkPath, ecn: UInt8) {
+        traffic.received[path.isRelayed] += UInt64(datagram.count)
         if let tag = ControlDatagram.sessionTag(of: datagram) { return puncher.receive(datagram, of: tag, on: path) }
         if !reflexive.take(datagram, on: path) { endpoint.receive(datagram, on: path, ecn: ecn, now: .now) }
     }
@@ -103,6 +106,7 @@ public final class EndpointDriver: DatagramSink {
     }
 
     public func send(_ bytes: UnsafeRawBufferPointer, segmentSize: Int, on path: NetworkPath, ecn: UInt8) -> Bool {
+        traffic.sent[path.isRelayed] += UInt64(bytes.count)
         guard path.isRelayed else { return sockets[path.transport].send(bytes, segmentSize: segmentSize, on: path, ecn: ecn) }
         // A relay that takes no more loses datagrams, as a router does, and holds nobody up.
         relays.send(bytes, segmentSize: segmentSize, on: path, ecn: ecn)

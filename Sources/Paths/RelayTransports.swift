@@ -76,7 +76,7 @@ public final class RelayTransports {
     func url(of path: NetworkPath) -> RelayURL { relays[path.transport].url }
 
     /// Whether there is a connection to the relay.
-    func isConnected(_ url: RelayURL) -> Bool {
+    public func isConnected(_ url: RelayURL) -> Bool {
         if case .connected? = relays[number(of: url)].link?.state { true } else { false }
     }
 

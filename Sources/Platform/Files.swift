@@ -38,6 +38,20 @@ public func readFile(_ path: String, limit: Int) throws(SystemError) -> [UInt8] 
     }
 }
 
+/// Writes a file beside the one of that name and then puts it in its place, so that whoever reads sees the one or the other, whole. Of
+/// several processes that do so the last one's stays.
+public func replaceFile(_ path: String, with bytes: borrowing [UInt8], mode: UInt32) throws(SystemError) {
+    let draft = "\(path).\(getpid())"
+    do throws(SystemError) {
+        let file = try FileDescriptor.open(draft, O_WRONLY | O_CREAT | O_TRUNC, mode: mode)
+        try writeAll(file.number, bytes)
+        try systemCall("rename") { rename(draft, path) }
+    } catch {
+        unlink(draft)
+        throw error
+    }
+}
+
 /// Makes a folder (mode 0700) unless it is there; the one that it is to be in has to be.
 public func makeFolder(_ path: String) throws(SystemError) {
     do throws(SystemError) { try systemCall("mkdir") { mkdir(path, 0o700) } } catch where error.code == EEXIST {}

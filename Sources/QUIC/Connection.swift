@@ -103,6 +103,7 @@ public final class Connection {
     /// Where packets go now.
     public var path: NetworkPath { names.currentPath }
     public var isClosed: Bool { closeReason != nil }
+    public var streamCount: Int { streams.count }
 
     /// The smoothed round trip; nil before one was measured.
     public var roundTrip: Duration? {
@@ -160,6 +161,7 @@ public final class Connection {
     /// Follows ngtcp2 to the path in use.
     private func notePath() {
         guard names.setCurrent(keyhole_quic_current_name(handle)) else { return }
+        endpoint.counters.pathChanges += 1
         pendingMoved = true
         endpoint.hasNews(self)
     }
@@ -244,6 +246,7 @@ public final class Connection {
 
     func handshakeCompleted() {
         isEstablished = true
+        endpoint.counters.connections += 1
         var key = [UInt8](repeating: 0, count: 32)
         if keyhole_quic_peer_key(handle, &key) { peer = PublicKey(bytes: key) }
         var name: UnsafePointer<UInt8>?

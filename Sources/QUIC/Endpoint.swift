@@ -59,6 +59,8 @@ public final class Endpoint {
     /// Server connections in their handshake, and all connections.
     var handshakes = 0
     public internal(set) var connectionCount = 0
+    /// What has happened so far.
+    public internal(set) var counters = EndpointCounters()
     var resets = ResetBudget()
 
     public init(key: SecretKey, configuration: Configuration) {
@@ -359,6 +361,7 @@ public final class Endpoint {
         if remembersIDs { closed.add(ids: connection.ids, packet: packet, until: now + lingering) }
         if connection.isServer && !connection.isEstablished { handshakes -= 1 }
         connectionCount -= 1
+        counters.count(reason, isEstablished: connection.isEstablished)
         connection.end(reason)
     }
 }

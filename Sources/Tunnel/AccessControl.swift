@@ -41,6 +41,19 @@ public struct AccessControl {
         case rate(Quota)
         case bytes(Int64)
 
+        /// For counting.
+        var word: String {
+            switch self {
+            case .unknown: "unknown-key"
+            case .expired: "expired"
+            case .noTarget: "no-target"
+            case .port, .privatePort: "port"
+            case .streams: "streams"
+            case .rate: "rate"
+            case .bytes: "bytes"
+            }
+        }
+
         public var description: String {
             switch self {
             case .unknown: "access denied"

@@ -34,6 +34,12 @@ public final class ClientBridge {
     /// Oldest first.
     private var held: [Held] = []
 
+    /// Connections that got a stream, and those that did not.
+    public private(set) var opened = 0
+    public private(set) var refused = 0
+    /// Connections that wait for `quic-dial`.
+    public var heldCount: Int { held.count }
+
     /// Where it really listens.
     public let address: SocketAddress
 
@@ -85,7 +91,9 @@ public final class ClientBridge {
     private func handOver(_ connection: DescriptorOwner, to dialler: HandoverChannel) {
         dialler.handOver(connection.number, HandoverRequest(peer: peer)) { [weak self] result in
             switch result {
-            case .success(let path): self?.onEvent(.opened(client: Self.client(connection), path: path))
+            case .success(let path):
+                self?.opened += 1
+                self?.onEvent(.opened(client: Self.client(connection), path: path))
             case .failure(let error): self?.refuse(connection, "\(error)")
             }
         }
@@ -104,6 +112,7 @@ public final class ClientBridge {
         let client = Self.client(connection)
         Sockets.resetOnClose(connection.number)
         _ = connection.take()
+        refused += 1
         onEvent(.refused(client: client, reason: reason))
     }
 

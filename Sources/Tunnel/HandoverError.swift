@@ -18,6 +18,17 @@ public enum HandoverError: Error, Equatable, CustomStringConvertible {
     /// The request's descriptor could not be sent.
     case undeliverable(SystemError)
 
+    /// For counting.
+    var word: String {
+        switch self {
+        case .refused: "refused"
+        case .notConnected, .closed: "no-bridge"
+        case .timedOut: "no-answer"
+        case .overloaded: "overloaded"
+        case .descriptorLost, .undeliverable: "error"
+        }
+    }
+
     public var description: String {
         switch self {
         case .refused(let reason): reason

@@ -27,12 +27,16 @@ public final class ServerBridge {
     /// Where connections to this machine come from: a homeserver lets 127.0.0.1 do more than others (spec/pkarr-wire.md, section 8).
     private static let source = SocketAddress("127.0.0.2:0")!
 
+    /// Streams that got a connection to their target, and those that did not.
+    public private(set) var served = 0
+    public private(set) var refusals = Refusals()
+
     private let loop: EventLoop
     private var control: AccessControl
     private let tellsPeer: Bool
     private let onEvent: (Event) -> Void
     private var listener: HandoverListener?
-    private var refusals: Set<Refusal> = []
+    private var told: Set<Refusal> = []
     private var failures: [HostAndPort: SystemError] = [:]
 
     /// - Parameter tellsPeer: Whether the targets are told of the peer by the PROXY protocol.
@@ -55,14 +59,15 @@ public final class ServerBridge {
     /// Takes another access list. It counts for the streams to come; those that are open go on.
     public func setList(_ list: AccessList) {
         control.list = list
-        refusals = []
+        told = []
     }
 
     private func connect(for request: HandoverRequest, _ responder: HandoverResponder) {
         switch control.admit(request.peer, alpn: request.alpn, now: .now, time: WallClock.seconds) {
         case .denied(let reason):
-            if refusals.count >= Self.mostRefusals { refusals.removeAll() }
-            if refusals.insert(Refusal(peer: request.peer, reason: reason)).inserted { onEvent(.denied(request.peer, reason)) }
+            refusals.count(reason.word)
+            if told.count >= Self.mostRefusals { told.removeAll() }
+            if told.insert(Refusal(peer: request.peer, reason: reason)).inserted { onEvent(.denied(request.peer, reason)) }
             responder.refuse("\(reason)")
         case .allowed(let target, let allowance, let isCounted):
             let onEnd: ((Int64) -> Void)? = isCounted ? { [weak self] in self?.control.ended(request.peer!, bytes: $0) } : nil
@@ -76,10 +81,12 @@ public final class ServerBridge {
         TargetConnection.connect(to: target, fromLoopback: Self.source, on: loop) { [self] (result: consuming Result<FileDescriptor, SystemError>) in
             switch consume result {
             case .success(let connection):
+                served += 1
                 if tellsPeer { tell(connection.number, of: request) }
                 responder.accept(handing: connection, allowance: allowance, onEnd: onEnd)
                 if failures.removeValue(forKey: target) != nil { onEvent(.targetReached(target)) }
             case .failure(let error):
+                refusals.count("target")
                 onEnd?(0)
                 responder.refuse("can't connect to \(target): \(error.reason)")
                 if failures.updateValue(error, forKey: target) != error { onEvent(.targetFailed(target, error)) }

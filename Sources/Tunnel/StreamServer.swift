@@ -6,6 +6,9 @@ import QUIC
 
 /// Gives each stream that a peer opens its local end.
 public protocol StreamBackend: AnyObject {
+    /// The streams that it has refused.
+    var refusals: Refusals { get }
+
     /// Finds a local end for the stream and pumps, or refuses it.
     ///
     /// - Parameters:
@@ -27,6 +30,9 @@ public final class StreamServer: ConnectionAcceptor, ConnectionHandler {
         self.driver = driver
         self.log = log
     }
+
+    /// The streams that were refused.
+    public var refusals: Refusals { backend.refusals }
 
     public func accepted(_ connection: Connection) {
         connections[ObjectIdentifier(connection)] = (connection, driver.puncher.attach(connection))
@@ -66,6 +72,7 @@ public final class StreamServer: ConnectionAcceptor, ConnectionHandler {
 
 /// Streams go where `tunnel-bridge serve` says: it hands over a connected socket for each.
 public final class BridgeBackend: StreamBackend {
+    public private(set) var refusals = Refusals()
     private let bridge: HandoverClient
     private let driver: EndpointDriver
     private let loop: EventLoop
@@ -78,7 +85,7 @@ public final class BridgeBackend: StreamBackend {
 
     public func serve(_ stream: Stream, of connection: Connection, onServed: @escaping () -> Void, log: @escaping (String) -> Void) {
         let request = HandoverRequest(peer: connection.peer, alpn: connection.alpn, path: connection.path.word, remote: "\(driver.target(of: connection.path))")
-        bridge.requestConnection(request) { [loop] (result: consuming Result<FileDescriptor, HandoverError>, handed: HandoverStream) in
+        bridge.requestConnection(request) { [self] (result: consuming Result<FileDescriptor, HandoverError>, handed: HandoverStream) in
             switch consume result {
             case .success(let socket):
                 let number = socket.release()
@@ -89,6 +96,7 @@ public final class BridgeBackend: StreamBackend {
                 }
             case .failure(let error):
                 log("refused: \(error)")
+                refusals.count(error.word)
                 stream.refuse()
             }
         }
@@ -100,6 +108,7 @@ public final class ProgramBackend: StreamBackend {
     /// Programs at once; more streams are refused. Each is a process of its own.
     private static let most = 1024
 
+    public private(set) var refusals = Refusals()
     private let arguments: [String]
     private let localKey: PublicKey
     private let loop: EventLoop
@@ -114,6 +123,7 @@ public final class ProgramBackend: StreamBackend {
     public func serve(_ stream: Stream, of connection: Connection, onServed: @escaping () -> Void, log: @escaping (String) -> Void) {
         guard running.count < Self.most else {
             log("refused: \(Self.most) programs run already")
+            refusals.count("overloaded")
             return stream.refuse()
         }
         do throws(SystemError) {
@@ -129,6 +139,7 @@ public final class ProgramBackend: StreamBackend {
             }
         } catch {
             log("can't run \(arguments[0]): \(error.reason)")
+            refusals.count("program")
             stream.refuse()
         }
     }

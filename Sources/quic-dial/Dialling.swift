@@ -3,6 +3,7 @@ import EventLoop
 import Glibc
 import Iroh
 import JSON
+import Metrics
 import Paths
 import Platform
 import QUIC
@@ -30,6 +31,9 @@ final class Dialling {
     /// The peer of the newest line: meant when a request names none.
     private var latest: PublicKey?
 
+    /// Dials that reached nobody.
+    private var failures = 0
+
     /// An endpoint file is a few lines; this is enough for thousands.
     private static let largestFile = 1 << 20
 
@@ -39,6 +43,14 @@ final class Dialling {
         self.timeout = timeout
         self.log = log
         self.printsStreams = printsStreams
+    }
+
+    /// For the status line.
+    var status: String { "\(links.count) peers known, \(failures) dials failed" }
+
+    func write(to metrics: inout Metrics) {
+        metrics.add("peers", .gauge, "Peers of which an endpoint is known.", links.count)
+        metrics.add("dials_failed_total", .counter, "Dials that reached nobody.", failures)
     }
 
     func close() { for link in links.values { link.close() } }
@@ -133,7 +145,9 @@ final class Dialling {
         switch event {
         case .connected(let connection, let failures): show(connection, failures)
         case .moved(let connection): show(connection, [])
-        case .failed(let error): if printsStreams { show(error, peer: peer) }
+        case .failed(let error):
+            failures += 1
+            if printsStreams { show(error, peer: peer) }
         case .closed(let reason): log.notice("connection to \(peer) ended: \(reason)")
         }
         askForAddresses(driver.endpoint.connectionCount > 0)

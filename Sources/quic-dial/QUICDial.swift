@@ -3,6 +3,7 @@ import Crypto
 import EventLoop
 import Glibc
 import Iroh
+import Metrics
 import JSON
 import Paths
 import Platform
@@ -61,6 +62,8 @@ struct QUICDial: ToolkitCommand {
     @Flag(help: "Open one stream and make it standard input and output.")
     var stdio = false
 
+    @OptionGroup var metricsFile: MetricsOptions
+
     @OptionGroup var common: CommonOptions
 
     @Argument(parsing: .postTerminator, help: ArgumentHelp("Program to run with one stream, after --.", valueName: "program"))
@@ -91,7 +94,16 @@ struct QUICDial: ToolkitCommand {
         if bridge != nil, !noDirect, !portMap.isOff {
             dialling.routerPorts = RouterPorts(for: driver, on: loop, isVerbose: common.verbose, log: log)
         }
+        let status = try StatusReport(on: loop, file: metricsFile.metrics, log: log) {
+            "\(EndpointActivity(of: driver).text), \(dialling.status)"
+        } figures: {
+            var metrics = Metrics(prefix: "quic_dial")
+            EndpointActivity(of: driver).write(to: &metrics)
+            dialling.write(to: &metrics)
+            return metrics.text
+        }
         defer {
+            status.close()
             dialling.close()
             driver.close()
         }

@@ -1,6 +1,7 @@
 import Crypto
 import EventLoop
 import Iroh
+import Metrics
 import Paths
 import Platform
 import Toolkit
@@ -26,6 +27,8 @@ final class Announcer {
     private var waiting: Timer?
     private var settling: Timer!
     private var isAnnounced = false
+    private var announcements = 0
+    private var announcedAt = Instant.now
     private var isReloaded = false
     private var isSuperseded = false
 
@@ -143,10 +146,27 @@ final class Announcer {
         log.warning("no address to announce", hint: "give --address for a forwarded port, --lan for the local network, or a --relay")
     }
 
+    /// What is announced and since when, for the status line.
+    var status: String {
+        let relay = home?.url.map { "home relay \($0) \(driver.relays.isConnected($0) ? "connected" : "not connected")" } ?? "no home relay"
+        guard isAnnounced else { return "\(relay), nothing announced yet" }
+        let age = (Instant.now - announcedAt).components.seconds
+        return "\(relay), announced \(age) s ago with \(endpoint.addresses.count) addresses"
+    }
+
+    func write(to metrics: inout Metrics) {
+        let isConnected = home?.url.map { driver.relays.isConnected($0) } ?? false
+        metrics.add("home_relay_connected", .gauge, "Whether there is a connection to the home relay.", isConnected ? 1 : 0)
+        metrics.add("announced_addresses", .gauge, "Addresses in the latest endpoint line.", isAnnounced ? endpoint.addresses.count : 0)
+        metrics.add("announcements_total", .counter, "Endpoint lines printed.", announcements)
+    }
+
     private func announce() { do { try printLine() } catch { end(error) } }
 
     private func printLine() throws {
         isAnnounced = true
+        announcements += 1
+        announcedAt = .now
         endpoint.addresses = driver.candidates.published
         driver.endpoint.expectsCopies = !endpoint.addresses.isEmpty
         try StandardOutput.write(.object(endpoint.json))

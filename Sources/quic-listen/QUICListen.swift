@@ -3,6 +3,7 @@ import Crypto
 import EventLoop
 import Glibc
 import Iroh
+import Metrics
 import Paths
 import Platform
 import QUIC
@@ -52,6 +53,8 @@ struct QUICListen: ToolkitCommand {
 
     @OptionGroup var relays: RelayOptions
 
+    @OptionGroup var metricsFile: MetricsOptions
+
     @OptionGroup var common: CommonOptions
 
     @Argument(parsing: .postTerminator, help: ArgumentHelp("Program to run for each stream, after --.", valueName: "program"))
@@ -79,14 +82,15 @@ struct QUICListen: ToolkitCommand {
         }
 
         let backend: any StreamBackend
+        var client: HandoverClient?
         if let bridge {
-            let client = HandoverClient(on: loop, path: bridge, service: .none) { state in
+            client = HandoverClient(on: loop, path: bridge, service: .none) { state in
                 switch state {
                 case .connected: log.notice("bridge at \(bridge) is there")
                 case .disconnected(let reason): log.warning("no bridge at \(bridge): \(reason); streams are refused until there is one")
                 }
             }
-            backend = BridgeBackend(client, over: driver, on: loop)
+            backend = BridgeBackend(client!, over: driver, on: loop)
         } else {
             backend = ProgramBackend(program, localKey: key.publicKey, on: loop)
         }
@@ -102,6 +106,17 @@ struct QUICListen: ToolkitCommand {
         let announcer = Announcer(key.publicKey, relays: relayList, over: driver, service: service, log: log)
         announcer.stunServers = relays.stunServers
         try announcer.start()
+        let status = try StatusReport(on: loop, file: metricsFile.metrics, log: log) {
+            let bridge = client.map { $0.state == .connected ? ["bridge connected"] : ["no bridge"] } ?? []
+            return ([EndpointActivity(of: driver).text, server.refusals.text] + bridge + [announcer.status]).joined(separator: ", ")
+        } figures: {
+            var metrics = Metrics(prefix: "quic_listen")
+            EndpointActivity(of: driver).write(to: &metrics)
+            server.refusals.write(to: &metrics)
+            announcer.write(to: &metrics)
+            return metrics.text
+        }
+        defer { status.close() }
         let routerPorts = portMap.isOff ? nil : RouterPorts(for: driver, on: loop, isVerbose: common.verbose, log: log)
         routerPorts?.start()
         let reload = relays.relayList == nil ? nil : SignalWatcher(on: loop, SIGHUP) {

@@ -3,6 +3,7 @@ import Crypto
 import EventLoop
 import Glibc
 import JSON
+import Metrics
 import Platform
 import Toolkit
 import Tunnel
@@ -21,6 +22,8 @@ struct Connect: ToolkitCommand {
               pkarr-resolve KEY | iroh-txt decode | quic-dial --bridge /tmp/dial.sock &
               curl -H 'Host: KEY' http://127.0.0.1:8080/
             """)
+
+    @OptionGroup var metricsFile: MetricsOptions
 
     @OptionGroup var common: CommonOptions
 
@@ -43,6 +46,16 @@ struct Connect: ToolkitCommand {
             bridge = try ClientBridge(on: loop, socketPath: socket, listener: listener, peer: key) { report($0, to: log) }
         } catch { throw socketError(socket, error) }
         defer { bridge.close() }
+        let status = try StatusReport(on: loop, file: metricsFile.metrics, log: log) {
+            "\(bridge.opened) streams opened, \(bridge.refused) connections refused, \(bridge.heldCount) held"
+        } figures: {
+            var metrics = Metrics(prefix: "tunnel_bridge_connect")
+            metrics.add("streams_opened_total", .counter, "Connections that got a stream.", bridge.opened)
+            metrics.add("connections_refused_total", .counter, "Connections that got none.", bridge.refused)
+            metrics.add("connections_held", .gauge, "Connections that wait for quic-dial.", bridge.heldCount)
+            return metrics.text
+        }
+        defer { status.close() }
         try tunnel_bridge.run(loop, ready: ["listening": .string("\(bridge.address)"), "socket": .string(socket)])
         return .done
     }

@@ -2,6 +2,7 @@ import ArgumentParser
 import EventLoop
 import Glibc
 import JSON
+import Metrics
 import Platform
 import Toolkit
 import Tunnel
@@ -23,6 +24,8 @@ struct Serve: ToolkitCommand {
 
     /// A list of a hundred thousand keys.
     private static let largestAccessList = 8 << 20
+
+    @OptionGroup var metricsFile: MetricsOptions
 
     @OptionGroup var common: CommonOptions
 
@@ -64,6 +67,15 @@ struct Serve: ToolkitCommand {
         } catch { throw socketError(socket, error) }
         defer { bridge.close() }
         let watching = try access.map { try AccessListWatch($0, on: loop, log: log) { bridge.setList(try Self.accessList($0)) } }
+        let status = try StatusReport(on: loop, file: metricsFile.metrics, log: log) {
+            "\(bridge.served) streams served, \(bridge.refusals.text)"
+        } figures: {
+            var metrics = Metrics(prefix: "tunnel_bridge_serve")
+            metrics.add("streams_served_total", .counter, "Streams that got a connection to their target.", bridge.served)
+            bridge.refusals.write(to: &metrics)
+            return metrics.text
+        }
+        defer { status.close() }
         return try withExtendedLifetime(watching) {
             try tunnel_bridge.run(loop, ready: ["socket": .string(socket)], endsOnHangUp: access == nil)
             return .done

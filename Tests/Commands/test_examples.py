@@ -496,3 +496,13 @@ def test_the_demo_shows_the_page_and_the_path(network):
     assert b"Hello from a server without an address." in result.stdout
     assert b'"path":"direct"' in result.stdout
     assert os.listdir(network["XDG_RUNTIME_DIR"]) == []
+
+
+def test_a_gateway_that_is_asked_what_goes_on_has_its_stages_tell(gateway, tmp_path):
+    one = gateway()
+    one.next()
+    one.process.send_signal(signal.SIGUSR1)
+    log = tmp_path / "gateway.log"
+    wait_for(lambda: all(f"{name}: status: " in log.read_text() for name in ("quic-listen", "tunnel-bridge")))
+    # The others, which have nothing to tell, have not taken it amiss.
+    assert set(stages(one)) == set(STAGES) and one.stop() == 0
