@@ -6,11 +6,15 @@ import Platform
 import QUIC
 
 /// One attempt to reach a peer: its addresses and relays are tried one after the other, each with a short head start before the next (RFC
-/// 8305), and the first that completes the handshake wins.
+/// 8305), and the first that completes the handshake wins. One that is connected through a relay looks for a direct path from there
+/// (``PathKeeper``), so a relay is waited for no longer than it takes to spare it those who would not need it.
 public final class Dialer: ConnectionHandler {
     /// How long an address may stay silent before the next is tried beside it (RFC 8305, section 5): the least that is recommended, since a
     /// relay that is quicker by chance is left again for a direct path.
     public static let headStart: Duration = .milliseconds(100)
+    /// The head start of an address before the first relay: a handshake's round trip to most peers that are near. A silent address costs
+    /// nothing more, since to connect to a relay takes as long.
+    public static let headStartBeforeRelay: Duration = .milliseconds(50)
     /// Addresses tried at most. A packet has room for some thirty, and each costs packets to somebody.
     public static let mostAddresses = 16
     /// Relays tried at most. An endpoint is at one of them, and each costs a connection.
@@ -66,7 +70,12 @@ public final class Dialer: ConnectionHandler {
     public init(_ peer: EndpointAddress, over driver: EndpointDriver, timeout: Duration, completion: @escaping (Outcome) -> Void) {
         self.driver = driver
         self.peer = peer.id
-        targets = Self.order(peer)[...]
+        var reachable = peer
+        reachable.addresses = peer.addresses.filter { driver.path(to: $0) != nil }
+        for address in peer.addresses where !reachable.addresses.contains(address) {
+            failures.append(Failure(target: .address(address), reason: "no \(address.ip.isV6 ? "IPv6" : "IPv4") here", after: .zero))
+        }
+        targets = Self.order(reachable)[...]
         timer = Timer(on: driver.loop) { self.tryNext() }
         limit = Timer(on: driver.loop) { self.giveUp() }
         self.completion = completion
@@ -77,13 +86,20 @@ public final class Dialer: ConnectionHandler {
         limit.start(after: timeout)
     }
 
-    /// An address of each family, then a relay, which works where they don't; after it the other addresses, and then the other relays.
+    /// An address, then a relay, which works where none does; then the other addresses, and then the other relays.
     public static func order(_ peer: EndpointAddress) -> [Target] {
-        let addresses = interleaved(peer.addresses).prefix(mostAddresses).map(Target.address)[...]
-        let relays = peer.relayURLs.prefix(mostRelays).map(Target.relay)[...]
-        let first = Set(peer.addresses.map(\.ip.isV6)).count
-        let order = [addresses.prefix(first), relays.prefix(1), addresses.dropFirst(first), relays.dropFirst()]
+        let addresses = interleaved(peer.addresses).prefix(mostAddresses).map(Target.address)
+        let relays = peer.relayURLs.prefix(mostRelays).map(Target.relay)
+        let order = [addresses.prefix(1), relays.prefix(1), addresses.dropFirst(), relays.dropFirst()]
         return order.flatMap { $0 }
+    }
+
+    /// How long the next target waits for one that has just been tried.
+    private func pause(after target: Target) -> Duration {
+        if case .relay? = targets.first, case .address = target { return Self.headStartBeforeRelay }
+        // The address before it has had its part.
+        if case .address? = targets.first, case .relay = target { return Self.headStart - Self.headStartBeforeRelay }
+        return Self.headStart
     }
 
     /// Families take turns, in the order given, IPv6 first (RFC 8305, section 4).
@@ -103,17 +119,15 @@ public final class Dialer: ConnectionHandler {
         let path: NetworkPath
         switch target {
         case .address(let remote):
-            guard let direct = driver.path(to: remote) else {
-                failures.append(Failure(target: target, reason: "no \(remote.ip.isV6 ? "IPv6" : "IPv4") here", after: .zero))
-                return tryNext()
-            }
+            // A route may go meanwhile.
+            guard let direct = driver.path(to: remote) else { return tryNext() }
             path = direct
         case .relay(let url): path = driver.relays.path(through: url, to: EndpointID(peer))
         }
         let now = Instant.now
         let connection = driver.endpoint.connect(to: peer, on: path, handler: self, now: now)
         attempts.append(Attempt(connection: connection, target: target, started: now))
-        timer.start(after: Self.headStart)
+        timer.start(after: pause(after: target))
     }
 
     private func giveUp() {
@@ -160,7 +174,7 @@ public final class Dialer: ConnectionHandler {
     public func connectionEstablished(_ connection: Connection) {
         attempts.removeAll { $0.connection === connection }
         // Whatever had its head start has failed.
-        failures += attempts.map { $0.failure(silence(of: $0.target)) }.filter { $0.after >= Self.headStart }
+        failures += attempts.map { $0.failure(silence(of: $0.target)) }.filter { $0.after >= Self.headStartBeforeRelay }
         finish(.connected(connection, failures: failures))
     }
 

@@ -22,6 +22,7 @@ public final class EndpointDriver: DatagramSink {
     private var sockets: [UDPSocket] = []
     private var timer: Timer!
     private var beforeWaiting: BeforeWaiting!
+    private var afterHandshake: [() -> Void] = []
     private var armed: Instant?
     /// How often this process was not let run for so long that silence meanwhile says nothing about anybody: suspended, or stopped.
     private(set) var awakenings = 0
@@ -120,8 +121,16 @@ public final class EndpointDriver: DatagramSink {
         noteSleep(now: now)
         // Deadlines that have passed while packets were read need not wait for the timer.
         if let deadline = endpoint.deadline, deadline <= now { endpoint.handleDeadline(now: now) }
+        // What is said about paths is little, and does not wait behind a window of data.
+        puncher.flush()
         _ = endpoint.flush(to: self, now: now)
         puncher.flush()
+        while !afterHandshake.isEmpty {
+            let due = afterHandshake
+            afterHandshake = []
+            for action in due { action() }
+            _ = endpoint.flush(to: self, now: now)
+        }
         relays.flush()
         guard let deadline = endpoint.deadline else {
             if armed != nil { timer.stop() }
@@ -139,6 +148,10 @@ public final class EndpointDriver: DatagramSink {
         self.armed = now
         awakenings += 1
     }
+
+    /// Has something done once the end of a handshake that has just been completed has been sent, and the call for a direct path after it: a
+    /// call that overtook it would reach a peer that can't read it.
+    public func afterHandshake(_ action: @escaping () -> Void) { afterHandshake.append(action) }
 
     /// Sends what is left and leaves the relays.
     public func close() {

@@ -37,7 +37,7 @@ public final class HolePuncher {
 
     func send(_ datagram: [UInt8], on path: NetworkPath) { outgoing.append((datagram, path)) }
 
-    /// Sends what has come together. After QUIC's packets: a call that overtook the end of the handshake would reach a peer that can't read it.
+    /// Sends what has come together.
     func flush() {
         for (datagram, path) in outgoing { datagram.withUnsafeBytes { _ = driver.send($0, segmentSize: $0.count, on: path, ecn: 0) } }
         outgoing.removeAll()

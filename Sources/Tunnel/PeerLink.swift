@@ -82,7 +82,7 @@ public final class PeerLink: ConnectionHandler {
                 connection.handler = self
                 keeper = PathKeeper(connection, to: peer, over: driver)
                 onEvent(.connected(connection, failures: failures))
-                serveWaiting()
+                if connection.path.isRelayed { driver.afterHandshake { [self] in serveWaiting() } } else { serveWaiting() }
             case .failed(let failures): fail(.unreachable(failures))
             case .wrongPeer(let target): fail(.wrongPeer(target))
             }

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 from NATLab.internet import SERVICES
@@ -52,6 +53,14 @@ class Service:
         if not line:
             raise Refused(f"{self.name} ended with {self.process.wait()}: {self.said()}")
         return json.loads(line)
+
+    def wait_until_said(self, words):
+        """Until it has said them to people."""
+        deadline = time.monotonic() + PATIENCE
+        while words not in self.log.read_text(errors="replace"):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise Refused(f"{self.name} has not said \"{words}\": {self.said()}")
+            time.sleep(0.005)
 
     def said(self):
         """The last it said to people."""
