@@ -24,11 +24,17 @@ public final class EndpointDriver: DatagramSink {
     private var beforeWaiting: BeforeWaiting!
     private var afterHandshake: [() -> Void] = []
     private var armed: Instant?
+    /// Whether a deadline was missed, and what has come meanwhile is yet to be read.
+    private var isBehind = false
     /// How often this process was not let run for so long that silence meanwhile says nothing about anybody: suspended, or stopped.
     private(set) var awakenings = 0
 
     /// The timer of a loop that runs is late by much less.
     private static let leastSleep: Duration = .seconds(1)
+    /// A deadline that was missed by more than this may be older than what waits in the sockets. Less makes no difference to a silence.
+    private static let mostLateness: Duration = .milliseconds(50)
+    /// A timer without delay may fire before the sockets are looked at.
+    private static let turn: Duration = .milliseconds(1)
 
     /// - Parameter relayToken: What is shown to relays that admit whoever has it.
     public init(key: SecretKey, configuration: Configuration, relayToken: String? = nil, on loop: EventLoop) {
@@ -43,7 +49,8 @@ public final class EndpointDriver: DatagramSink {
             let now = Instant.now
             noteSleep(now: now)
             armed = nil
-            endpoint.handleDeadline(now: now)
+            if isBehind { endpoint.handleDeadline(now: now) } else { handleDeadline(now: now) }
+            isBehind = false
         }
         beforeWaiting = BeforeWaiting(on: loop) { [unowned self] in flush() }
         // A connection to a relay over a network that is gone would be found dead only by silence.
@@ -120,7 +127,7 @@ public final class EndpointDriver: DatagramSink {
         let now = Instant.now
         noteSleep(now: now)
         // Deadlines that have passed while packets were read need not wait for the timer.
-        if let deadline = endpoint.deadline, deadline <= now { endpoint.handleDeadline(now: now) }
+        handleDeadline(now: now)
         // What is said about paths is little, and does not wait behind a window of data.
         puncher.flush()
         _ = endpoint.flush(to: self, now: now)
@@ -132,6 +139,7 @@ public final class EndpointDriver: DatagramSink {
             _ = endpoint.flush(to: self, now: now)
         }
         relays.flush()
+        if isBehind { return }
         guard let deadline = endpoint.deadline else {
             if armed != nil { timer.stop() }
             armed = nil
@@ -141,6 +149,15 @@ public final class EndpointDriver: DatagramSink {
         if let armed, armed <= deadline, armed > now { return }
         armed = deadline
         timer.start(after: max(.zero, deadline - now))
+    }
+
+    /// Does what is due, unless it is long overdue: whoever was not let run first reads what has come meanwhile, in a turn of the loop, or would
+    /// take others for silent.
+    private func handleDeadline(now: Instant) {
+        guard let deadline = endpoint.deadline, deadline <= now, !isBehind else { return }
+        if now - deadline < Self.mostLateness { return endpoint.handleDeadline(now: now) }
+        isBehind = true
+        timer.start(after: Self.turn)
     }
 
     private func noteSleep(now: Instant) {
