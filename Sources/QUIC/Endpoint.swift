@@ -34,6 +34,9 @@ public final class Endpoint {
     public weak var acceptor: (any ConnectionAcceptor)?
     /// Whether clients may know a direct address, so that what came through a relay waits a moment for a copy that comes directly.
     public var expectsCopies = true
+    /// Bytes of the id that a client gives the server in its first packet: long enough that nobody who has not seen the packet can answer it,
+    /// and shorter than iroh's, by which a server of ours sees that it need not wait for copies.
+    var firstIDLength = 16
 
     var connections: [ConnectionID: Connection] = [:]
     /// Connections that we began, among which a stateless reset looks for its own: the id in it is random.
@@ -202,8 +205,7 @@ public final class Endpoint {
     /// Starts a connection to the owner of `peer`. Nothing is sent before the next ``flush(to:now:)``.
     public func connect(to peer: PublicKey, on path: NetworkPath, handler: any ConnectionHandler, now: Instant) -> Connection {
         let scid = ConnectionID(bytes: randomBytes(ConnectionID.issuedLength))
-        // Long enough that nobody who has not seen the packet can answer it.
-        let dcid = ConnectionID(bytes: randomBytes(keyhole_quic_largest_cid))
+        let dcid = ConnectionID(bytes: randomBytes(firstIDLength))
         let connection = Connection(endpoint: self, isServer: false, path: path, destination: scid)
         connection.handler = handler
         let made = withConfiguration(connection, clientCredentials, alpn: alpnNames.prefixedName, now: now) { raw in

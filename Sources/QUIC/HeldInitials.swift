@@ -1,3 +1,4 @@
+import CQUIC
 import Platform
 
 /// A client's first packets that came through a relay. iroh sends them along every path at once and stays where it is first answered
@@ -7,6 +8,8 @@ struct HeldInitials {
     /// The copies were sent within one millisecond. This covers the difference between a relay nearby and a direct path to the other end of a
     /// continent, and is little beside the three round trips that a connection through a relay takes to begin.
     static let patience: Duration = .milliseconds(30)
+    /// Bytes of the id in iroh's first packets, of which there are copies (spec/iroh-wire.md, 3.1).
+    static let copiedIDLength = keyhole_quic_largest_cid
     /// Clients, and datagrams of each: a ClientHello fills one or two. What comes beyond is not held but taken at once, or left to be sent again.
     private static let most = 256
     private static let mostDatagrams = 4
@@ -49,7 +52,7 @@ extension Endpoint {
     ///
     /// - Returns: Whether it was kept.
     func hold(_ datagram: UnsafeRawBufferPointer, _ id: ConnectionID, on path: NetworkPath, ecn: UInt8, now: Instant) -> Bool {
-        guard acceptor != nil, expectsCopies else { return false }
+        guard acceptor != nil, expectsCopies, id.length == HeldInitials.copiedIDLength else { return false }
         if path.isRelayed { return held.add(datagram, id, on: path, ecn: ecn, now: now) }
         held.remove(id)
         return false

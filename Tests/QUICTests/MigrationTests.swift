@@ -210,6 +210,8 @@ import Testing
 @Suite struct FirstPackets {
     private let pair = Pair()
 
+    init() { pair.client.endpoint.firstIDLength = HeldInitials.copiedIDLength }
+
     /// Every Initial of the client arrives along both paths, as iroh sends it.
     private func sendBoth(direct: Duration, relayed: Duration) {
         pair.network.fate = { [pair] datagram in
@@ -248,12 +250,23 @@ import Testing
         #expect(pair.network.now - begin < HeldInitials.patience)
     }
 
+    @Test("Nothing is waited for when a client sends no copies, as ours does")
+    func expectsNoneOfOurs() throws {
+        pair.client.endpoint.firstIDLength = Pair().client.endpoint.firstIDLength
+        let connection = pair.dial(on: pair.server.relayed)
+        pair.network.fate = { _ in [.milliseconds(5)] }
+        let begin = pair.network.now
+        #expect(pair.network.run(for: .seconds(1)) { connection.isEstablished })
+        #expect(pair.network.now - begin < HeldInitials.patience)
+    }
+
     @Test("More first packets than are held are taken at once")
     func manyHeld() {
         for number in 0..<300 as Range<UInt64> {
             var numbers = Numbers(number + 1)
             let key = SecretKey(seed: (0..<32).map { _ in UInt8(truncatingIfNeeded: numbers.next()) })!
             let host = Host(pair.network, "192.0.2.1:\(10_000 + number)", key: key)
+            host.endpoint.firstIDLength = HeldInitials.copiedIDLength
             _ = host.endpoint.connect(to: pair.serverKey.publicKey, on: pair.server.relayed, handler: pair.atClient, now: pair.network.now)
         }
         #expect(pair.network.run(for: .seconds(5)) { pair.atServer.established == 300 })
