@@ -163,7 +163,7 @@ _keyhole-diagnose() {
     local -a unparsed_words=("${COMP_WORDS[@]:1:${COMP_CWORD}}")
 
     local -a repeating_flags=()
-    local -a non_repeating_flags=(--no-relays --no-dht --no-port-map --no-request --verbose -v --version -h --help)
+    local -a non_repeating_flags=(--no-relays --no-dht --testnet --no-port-map --no-request --verbose -v --version -h --help)
     local -a repeating_options=(--relay --bootstrap --iroh-relay --stun)
     local -a non_repeating_options=(--state --relay-token --key --alpn --timeout --log-format)
     __keyhole-diagnose_offer_flags_options 1

@@ -46,6 +46,7 @@ _keyhole-diagnose() {
         '--no-relays[Use no relays.]'
         '*--bootstrap[A node to enter the DHT through (repeatable; default\: PKARR_BOOTSTRAP, else the public network'\''s).]:HOST\:PORT:'
         '--no-dht[Do not use the DHT.]'
+        '--testnet[Publish and look in a Pubky testnet on this machine\: localhost\:6881 and http\://localhost\:15411.]'
         '--state[Remember between runs in this directory (default\: STATE_DIRECTORY, as systemd sets it, else nothing is remembered).]:DIR:'
         '*--iroh-relay[An iroh relay to try besides those of the packet (repeatable; default\: IROH_RELAYS, else none).]:URL:'
         '--relay-token[File with the token that iroh relays ask for, readable by its owner only.]:file:'

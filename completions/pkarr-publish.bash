@@ -163,7 +163,7 @@ _pkarr-publish() {
     local -a unparsed_words=("${COMP_WORDS[@]:1:${COMP_CWORD}}")
 
     local -a repeating_flags=()
-    local -a non_repeating_flags=(--no-relays --no-dht --overwrite --verbose -v --version -h --help)
+    local -a non_repeating_flags=(--no-relays --no-dht --testnet --overwrite --verbose -v --version -h --help)
     local -a repeating_options=(--relay --bootstrap)
     local -a non_repeating_options=(--state --refresh --rate --jobs --retries --resume --conflicts --log-format)
     __pkarr-publish_offer_flags_options 0

@@ -20,7 +20,7 @@ function __pkarr-publish_parse_tokens -S
     set -l unparsed_tokens (__pkarr-publish_tokens -pc)
     switch $unparsed_tokens[1]
     case 'pkarr-publish'
-        __pkarr-publish_parse_subcommand 0 'relay=+' 'no-relays' 'bootstrap=+' 'no-dht' 'state=' 'refresh=' 'rate=' 'jobs=' 'retries=' 'resume=' 'conflicts=' 'overwrite' 'log-format=' 'v/verbose' 'version' 'h/help'
+        __pkarr-publish_parse_subcommand 0 'relay=+' 'no-relays' 'bootstrap=+' 'no-dht' 'testnet' 'state=' 'refresh=' 'rate=' 'jobs=' 'retries=' 'resume=' 'conflicts=' 'overwrite' 'log-format=' 'v/verbose' 'version' 'h/help'
         switch $unparsed_tokens[1]
         case 'help'
             __pkarr-publish_parse_subcommand -r 1 'version'
@@ -81,6 +81,7 @@ complete -c 'pkarr-publish' -n '__pkarr-publish_should_offer_completions_for_fla
 complete -c 'pkarr-publish' -n '__pkarr-publish_should_offer_completions_for_flags_or_options "pkarr-publish" no-relays' -l 'no-relays' -d 'Use no relays.'
 complete -c 'pkarr-publish' -n '__pkarr-publish_should_offer_completions_for_flags_or_options "pkarr-publish"' -l 'bootstrap' -d 'A node to enter the DHT through (repeatable; default: PKARR_BOOTSTRAP, else the public network\'s).' -rfka ''
 complete -c 'pkarr-publish' -n '__pkarr-publish_should_offer_completions_for_flags_or_options "pkarr-publish" no-dht' -l 'no-dht' -d 'Do not use the DHT.'
+complete -c 'pkarr-publish' -n '__pkarr-publish_should_offer_completions_for_flags_or_options "pkarr-publish" testnet' -l 'testnet' -d 'Publish and look in a Pubky testnet on this machine: localhost:6881 and http://localhost:15411.'
 complete -c 'pkarr-publish' -n '__pkarr-publish_should_offer_completions_for_flags_or_options "pkarr-publish" state' -l 'state' -d 'Remember between runs in this directory (default: STATE_DIRECTORY, as systemd sets it, else nothing is remembered).' -rfka ''
 complete -c 'pkarr-publish' -n '__pkarr-publish_should_offer_completions_for_flags_or_options "pkarr-publish" refresh' -l 'refresh' -d 'Put each key\'s last packet again this often, until terminated.' -rfka ''
 complete -c 'pkarr-publish' -n '__pkarr-publish_should_offer_completions_for_flags_or_options "pkarr-publish" rate' -l 'rate' -d 'Publish so many packets a second or minute at most, or as many as the network takes.' -rfka ''

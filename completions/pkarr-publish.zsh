@@ -46,6 +46,7 @@ _pkarr-publish() {
         '--no-relays[Use no relays.]'
         '*--bootstrap[A node to enter the DHT through (repeatable; default\: PKARR_BOOTSTRAP, else the public network'\''s).]:HOST\:PORT:'
         '--no-dht[Do not use the DHT.]'
+        '--testnet[Publish and look in a Pubky testnet on this machine\: localhost\:6881 and http\://localhost\:15411.]'
         '--state[Remember between runs in this directory (default\: STATE_DIRECTORY, as systemd sets it, else nothing is remembered).]:DIR:'
         '--refresh[Put each key'\''s last packet again this often, until terminated.]:duration:'
         '--rate[Publish so many packets a second or minute at most, or as many as the network takes.]:N\[/s|/m\]|unlimited:'

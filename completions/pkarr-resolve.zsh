@@ -46,6 +46,7 @@ _pkarr-resolve() {
         '--no-relays[Use no relays.]'
         '*--bootstrap[A node to enter the DHT through (repeatable; default\: PKARR_BOOTSTRAP, else the public network'\''s).]:HOST\:PORT:'
         '--no-dht[Do not use the DHT.]'
+        '--testnet[Publish and look in a Pubky testnet on this machine\: localhost\:6881 and http\://localhost\:15411.]'
         '--state[Remember between runs in this directory (default\: STATE_DIRECTORY, as systemd sets it, else nothing is remembered).]:DIR:'
         '--watch[Look again this often, and write a line each time there is something newer.]:duration:'
         '--audit[Write what each DHT node and relay has of the key, and a verdict, instead of the packet.]'

@@ -95,13 +95,14 @@ check_yes_no() {
 }
 
 # Where packets are published and looked for; the same settings in both configurations. Returns 1 for other names.
-relays='' use_relays=yes bootstraps='' use_dht=yes
+relays='' use_relays=yes bootstraps='' use_dht=yes use_testnet=no
 network_setting() {
     case $1 in
         relay) relays=$relays$2$newline ;;
         relays) once "$1" && check_yes_no "$1" "$2" && use_relays=$2 ;;
         bootstrap) check_address "$1" "$2" && bootstraps=$bootstraps$2$newline ;;
         dht) once "$1" && check_yes_no "$1" "$2" && use_dht=$2 ;;
+        testnet) once "$1" && check_yes_no "$1" "$2" && use_testnet=$2 ;;
         *) return 1 ;;
     esac
 }
@@ -110,12 +111,14 @@ network_setting() {
 network_options() {
     [ "$use_relays" = yes ] || echo --no-relays
     [ "$use_dht" = yes ] || echo --no-dht
+    [ "$use_testnet" = no ] || echo --testnet
     for value in $relays; do printf '%s\n' --relay "$value"; done
     for value in $bootstraps; do printf '%s\n' --bootstrap "$value"; done
 }
 
 # Prints where pkarr-serve enters the DHT when nothing is configured, one a line; nothing when PKARR_BOOTSTRAP says it.
 default_bootstraps() {
+    [ "$use_testnet" = no ] || { echo localhost:6881 && return; }
     [ -n "${PKARR_BOOTSTRAP+set}" ] || printf '%s\n' router.bittorrent.com:6881 dht.libtorrent.org:25401 relay.pkarr.org:6881
 }
 

@@ -27,6 +27,9 @@ public struct SourceOptions: ParsableArguments {
     @Flag(name: .customLong("no-dht"), help: "Do not use the DHT.")
     public var noDHT = false
 
+    @Flag(help: "Publish and look in a Pubky testnet on this machine: localhost:6881 and http://localhost:15411.")
+    public var testnet = false
+
     @OptionGroup public var memory: StateOptions
 
     public init() {}
@@ -37,14 +40,18 @@ public struct SourceOptions: ParsableArguments {
         if noDHT, noRelays { throw ValidationError("--no-dht and --no-relays together leave nowhere to go") }
     }
 
+    /// Where pubky-testnet has them (spec/pkarr-wire.md, section 7).
+    private static let testnetRelay = RelayURL("http://localhost:15411")!
+    private static let testnetNode = HostAndPort("localhost:6881")!
+
     /// Opens what was asked for.
     ///
     /// - Throws: ``CommandError`` for a variable of the environment that can't be read, and when there is nothing to use.
     public func open(on loop: EventLoop, log: Log) throws(CommandError) -> Sources {
         let http = HTTPClient(on: loop)
-        let relays = try noRelays ? [] : chosen(relays, "PKARR_RELAYS", "an http or https URL", default: RelayURL.publicRelays) { RelayURL($0) }
+        let relays = try noRelays ? [] : chosen(relays.isEmpty && testnet ? [Self.testnetRelay] : relays, "PKARR_RELAYS", "an http or https URL", default: RelayURL.publicRelays) { RelayURL($0) }
         let bootstraps = try noDHT
-            ? [] : chosen(bootstraps, "PKARR_BOOTSTRAP", "HOST:PORT", default: DHTNode.publicNetwork) { HostAndPort($0) }
+            ? [] : chosen(bootstraps.isEmpty && testnet ? [Self.testnetNode] : bootstraps, "PKARR_BOOTSTRAP", "HOST:PORT", default: DHTNode.publicNetwork) { HostAndPort($0) }
         guard !relays.isEmpty || !bootstraps.isEmpty else {
             throw CommandError(.usage, "neither a relay nor a bootstrap node to use", hint: "give --relay or --bootstrap")
         }
