@@ -55,6 +55,7 @@ let libraries: [[Target]] = [
     library("TLS", ["CGnuTLS"], testedWith: ["Platform"]),
     library("IrohRelay", ["Metrics", "Iroh", "WebSocket", "STUN", "TLS", "RateLimits", "EventLoop", "Crypto", "Platform"], testedWith: ["JSON"]),
     library("Mainline", ["Crypto", "Platform", "Pkarr", "RateLimits"]),
+    library("HTTP1", []),
     library("HTTPClient", ["CCurl", "EventLoop", "Platform"], testedWith: ["HTTPServer"]),
     library("HTTPServer", ["CMicrohttpd", "EventLoop", "Platform"], testedWith: ["HTTPClient"]),
     library(
