@@ -163,8 +163,8 @@ _pkarr-build() {
     local -a unparsed_words=("${COMP_WORDS[@]:1:${COMP_CWORD}}")
 
     local -a repeating_flags=()
-    local -a non_repeating_flags=(--verbose -v --version -h --help)
-    local -a repeating_options=(--records)
+    local -a non_repeating_flags=(--dry-run --verbose -v --version -h --help)
+    local -a repeating_options=(--records --fallback)
     local -a non_repeating_options=(--key --every --settle --at --generate-key --state --log-format)
     __pkarr-build_offer_flags_options 0
 
@@ -174,6 +174,9 @@ _pkarr-build() {
         return
         ;;
     '--records')
+        return
+        ;;
+    '--fallback')
         return
         ;;
     '--every')

@@ -20,7 +20,7 @@ function __pkarr-build_parse_tokens -S
     set -l unparsed_tokens (__pkarr-build_tokens -pc)
     switch $unparsed_tokens[1]
     case 'pkarr-build'
-        __pkarr-build_parse_subcommand 0 'key=' 'records=+' 'every=' 'settle=' 'at=' 'generate-key=' 'state=' 'log-format=' 'v/verbose' 'version' 'h/help'
+        __pkarr-build_parse_subcommand 0 'key=' 'records=+' 'fallback=+' 'dry-run' 'every=' 'settle=' 'at=' 'generate-key=' 'state=' 'log-format=' 'v/verbose' 'version' 'h/help'
         switch $unparsed_tokens[1]
         case 'help'
             __pkarr-build_parse_subcommand -r 1 'version'
@@ -79,6 +79,8 @@ end
 complete -c 'pkarr-build' -f
 complete -c 'pkarr-build' -n '__pkarr-build_should_offer_completions_for_flags_or_options "pkarr-build" key' -l 'key' -d 'The secret key that signs: 64 hexadecimal digits or 32 bytes, readable by nobody else.' -rfka ''
 complete -c 'pkarr-build' -n '__pkarr-build_should_offer_completions_for_flags_or_options "pkarr-build"' -l 'records' -d 'Records to publish until lines bring others of the same name and type. May be repeated.' -rfka ''
+complete -c 'pkarr-build' -n '__pkarr-build_should_offer_completions_for_flags_or_options "pkarr-build"' -l 'fallback' -d 'Records to publish as long as nobody else has published any of the same name. May be repeated.' -rfka ''
+complete -c 'pkarr-build' -n '__pkarr-build_should_offer_completions_for_flags_or_options "pkarr-build" dry-run' -l 'dry-run' -d 'Sign nothing: show what would be published, and how it differs from the newest packet on standard input.'
 complete -c 'pkarr-build' -n '__pkarr-build_should_offer_completions_for_flags_or_options "pkarr-build" every' -l 'every' -d 'Sign again after this time, and keep running as long as there is input.' -rfka ''
 complete -c 'pkarr-build' -n '__pkarr-build_should_offer_completions_for_flags_or_options "pkarr-build" settle' -l 'settle' -d 'With --every: let a packet of others settle so long after it was signed, before it is merged.' -rfka ''
 complete -c 'pkarr-build' -n '__pkarr-build_should_offer_completions_for_flags_or_options "pkarr-build" at' -l 'at' -d 'Take this as the present time, in microseconds since 1970, so that the output can be reproduced.' -rfka ''

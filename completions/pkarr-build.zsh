@@ -44,6 +44,8 @@ _pkarr-build() {
     local -ar arg_specs=(
         '--key[The secret key that signs\: 64 hexadecimal digits or 32 bytes, readable by nobody else.]:file:'
         '*--records[Records to publish until lines bring others of the same name and type. May be repeated.]:file:'
+        '*--fallback[Records to publish as long as nobody else has published any of the same name. May be repeated.]:file:'
+        '--dry-run[Sign nothing\: show what would be published, and how it differs from the newest packet on standard input.]'
         '--every[Sign again after this time, and keep running as long as there is input.]:duration:'
         '--settle[With --every\: let a packet of others settle so long after it was signed, before it is merged.]:duration:'
         '--at[Take this as the present time, in microseconds since 1970, so that the output can be reproduced.]:microseconds:'

@@ -22,7 +22,10 @@ config_file=
 config_line=0
 
 # Ends with the place of what is wrong.
-config_error() { fail 78 "$config_file, line $config_line: $1"; }
+config_error() {
+    [ "$config_line" -eq 0 ] || fail 78 "$config_file, line $config_line: $1"
+    fail 78 "$config_file: $1"
+}
 
 # Prints the text without blanks around it.
 trim() {
@@ -30,11 +33,12 @@ trim() {
     printf '%s' "${text%"${text##*[![:space:]]}"}"
 }
 
+settings_seen=' ' settings_named=' '
+
 # read_config FILE: calls setting NAME VALUE for each line; that is the script's, and says config_error to what it does not know.
 read_config() {
     config_file=$1
     is_readable "$1" || fail 78 "$1: no such configuration file, or it can't be read"
-    settings_seen=' '
     while IFS= read -r line || [ -n "$line" ]; do
         config_line=$((config_line + 1))
         line=$(trim "$line")
@@ -50,6 +54,7 @@ read_config() {
             \'*\') value=${value#\'} value=${value%\'} ;;
         esac
         [ -n "$value" ] || config_error "$name has no value"
+        settings_named="$settings_named$name "
         setting "$name" "$value"
     done <"$1"
     config_line=0
@@ -127,10 +132,15 @@ default_bootstraps() {
 
 stages=''
 
-# Makes the folder for pipes and sockets, $run, and the pipe that events come through, descriptor 9.
-open_stages() {
+# Makes a folder that goes away with this script, $run.
+make_folder() {
     run=$(mktemp -d "${XDG_RUNTIME_DIR:-${TMPDIR:-/tmp}}/keyhole.XXXXXX") || fail 78 "can't make a folder for sockets"
     trap 'rm -rf "$run"' EXIT
+}
+
+# Makes the folder for pipes and sockets, and the pipe that events come through, descriptor 9.
+open_stages() {
+    make_folder
     mkfifo "$run/events"
     exec 9<>"$run/events"
     # A signal is an event like others.

@@ -5,7 +5,7 @@ public struct DNSMessage: Hashable, Sendable {
     public init(answers: [ResourceRecord]) { self.answers = answers }
 
     /// id, flags and four counts.
-    static let headerSize = 12
+    public static let headerSize = 12
     /// Only the response bit is set, not the authoritative one.
     static let flags: UInt16 = 0x8000
     /// The one header bit that has to be zero and is looked at.

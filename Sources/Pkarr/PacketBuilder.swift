@@ -36,8 +36,7 @@ public struct PacketBuilder {
     }
 
     private let key: SecretKey
-    private let ownSets: Set<RRset>
-    private let defaults: [ResourceRecord]
+    private let composition: Composition
     private let stamping: Stamping
     /// What the latest line of records brought.
     private var given: [ResourceRecord]?
@@ -52,13 +51,9 @@ public struct PacketBuilder {
     private var latest: SignedPacket?
     private var hasTriedToSign = false
 
-    /// - Parameters:
-    ///   - ownSets: Sets that belong to this authority alone: once it has been given records, what others say in these sets is dropped.
-    ///   - defaults: Records to publish until records of the same set are given.
-    public init(key: SecretKey, ownSets: Set<RRset>, defaults: [ResourceRecord] = [], stamping: Stamping = .exact) {
+    public init(key: SecretKey, composition: Composition, stamping: Stamping = .exact) {
         self.key = key
-        self.ownSets = ownSets
-        self.defaults = defaults
+        self.composition = composition
         self.stamping = stamping
     }
 
@@ -74,7 +69,7 @@ public struct PacketBuilder {
     /// - Parameter now: Microseconds since 1970.
     public mutating func take(_ records: [ResourceRecord], now: UInt64) throws(Failure) -> Outcome {
         given = records
-        return latest?.records.hasSameRecords(as: composition) == true ? Outcome() : try settle(now: now)
+        return latest?.records.hasSameRecords(as: self.records) == true ? Outcome() : try settle(now: now)
     }
 
     /// Takes a packet of the key that somebody has published. Signs if it changes what has to be published, or if it has replaced our
@@ -96,8 +91,8 @@ public struct PacketBuilder {
         base = packet
         guard let latest else { return isGivenNothing ? Outcome() : try settle(now: now) }
         let hasReplacedOurs = packet.isMoreRecent(than: latest)
-        let saysTheSame = latest.records.hasSameRecords(as: composition)
-        if hasReplacedOurs, packet.records.hasSameRecords(as: composition), !isInFuture(packet, now) { return pass(packet) }
+        let saysTheSame = latest.records.hasSameRecords(as: records)
+        if hasReplacedOurs, packet.records.hasSameRecords(as: records), !isInFuture(packet, now) { return pass(packet) }
         if saysTheSame, !hasReplacedOurs { return latest.timestamp == other ? telling(latest) : Outcome() }
         var outcome = try sign(now: now)
         if hasReplacedOurs { outcome.notices.append(.overwritten) }
@@ -126,21 +121,13 @@ public struct PacketBuilder {
         return base.map { $0.isMoreRecent(than: packet) && !incomplete.contains($0.timestamp) } ?? false
     }
 
-    private var isGivenNothing: Bool { given == nil && defaults.isEmpty }
+    private var isGivenNothing: Bool { given == nil && composition.isEmpty }
 
-    /// The records to publish: first what is kept of the packet seen, in its order, then our own.
-    private var composition: [ResourceRecord] {
-        let given = given ?? []
-        let replacedDefaults = given.sets
-        let own = defaults.filter { !replacedDefaults.contains($0.set) } + given
-        var replaced = own.sets
-        if self.given != nil || !replaced.isDisjoint(with: ownSets) { replaced.formUnion(ownSets) }
-        return (base?.records ?? []).filter { !replaced.contains($0.set) } + own
-    }
+    private var records: [ResourceRecord] { composition.records(given: given, over: base?.records ?? []) }
 
     /// Passes the newest packet on if it says already what is to be published, else signs.
     private mutating func settle(now: UInt64) throws(Failure) -> Outcome {
-        if latest == nil, let base, base.timestamp == newestSeen, !isInFuture(base, now), base.records.hasSameRecords(as: composition) {
+        if latest == nil, let base, base.timestamp == newestSeen, !isInFuture(base, now), base.records.hasSameRecords(as: records) {
             return pass(base)
         }
         return try sign(now: now)
@@ -165,7 +152,7 @@ public struct PacketBuilder {
 
     private mutating func sign(now: UInt64) throws(Failure) -> Outcome {
         hasTriedToSign = true
-        let message = DNSMessage(answers: composition)
+        let message = DNSMessage(answers: records)
         let budget = MessageBudget(message)
         guard budget.total <= SignedPacket.maximumMessageSize else { throw .tooLong(budget) }
         let last = [newestSeen, latest?.timestamp].compactMap { $0 }.max()

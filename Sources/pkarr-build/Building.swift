@@ -1,7 +1,6 @@
 import Crypto
 import EventLoop
 import Glibc
-import Iroh
 import JSON
 import Pkarr
 import Platform
@@ -31,13 +30,11 @@ final class Building {
     private var printed: Set<UInt64> = []
 
     init(
-        key: SecretKey, defaults: [ResourceRecord], every: Duration?, settling: Duration, at: UInt64?, state: StateDirectory?, log: Log
+        key: SecretKey, composition: Composition, every: Duration?, settling: Duration, at: UInt64?, state: StateDirectory?, log: Log
     ) {
         publicKey = key.publicKey
-        let names = EndpointAddress.recordNames(in: key.publicKey)
         let stamping: Stamping = at != nil ? .exact : every != nil ? .deferring : .deferringWhenMerging
-        builder = PacketBuilder(
-            key: key, ownSets: Set(names.map { RRset(name: $0, type: .txt) }), defaults: defaults, stamping: stamping)
+        builder = PacketBuilder(key: key, composition: composition, stamping: stamping)
         self.every = every
         self.settling = every == nil ? .zero : settling
         self.at = at

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Crypto
+import Iroh
 import JSON
 import Pkarr
 import StateOptions
@@ -16,6 +17,7 @@ struct PkarrBuild: ToolkitCommand {
               pkarr-build --generate-key server.key
               pkarr-build --key server.key --records site.json < /dev/null
               pkarr-resolve KEY | pkarr-build --key server.key --records site.json
+              pkarr-resolve KEY | pkarr-build --key server.key --records site.json --dry-run
             """,
         version: toolkitVersion)
 
@@ -24,6 +26,13 @@ struct PkarrBuild: ToolkitCommand {
 
     @Option(help: ArgumentHelp("Records to publish until lines bring others of the same name and type. May be repeated.", valueName: "file"))
     var records: [String] = []
+
+    @Option(help: ArgumentHelp(
+        "Records to publish as long as nobody else has published any of the same name. May be repeated.", valueName: "file"))
+    var fallback: [String] = []
+
+    @Flag(help: "Sign nothing: show what would be published, and how it differs from the newest packet on standard input.")
+    var dryRun = false
 
     @Option(help: ArgumentHelp("Sign again after this time, and keep running as long as there is input.", valueName: "duration"))
     var every: DurationArgument?
@@ -44,9 +53,10 @@ struct PkarrBuild: ToolkitCommand {
     @OptionGroup var common: CommonOptions
 
     func validate() throws {
-        if generateKey != nil, key != nil || !records.isEmpty || every != nil || at != nil || memory.state != nil {
+        if generateKey != nil, key != nil || !records.isEmpty || !fallback.isEmpty || dryRun || every != nil || at != nil || memory.state != nil {
             throw ValidationError("--generate-key goes with no other option")
         }
+        if dryRun, every != nil { throw ValidationError("--dry-run and --every exclude each other") }
         if let at, at > UInt64(Int64.max) { throw ValidationError("--at has to be below 2^63") }
         if let every, every.duration <= .zero { throw ValidationError("--every has to be longer than nothing") }
     }
@@ -60,7 +70,12 @@ struct PkarrBuild: ToolkitCommand {
         // Not in validate(), which would hide an option that is written wrongly.
         guard let key else { throw CommandError(.usage, "give either --key or --generate-key", hint: "pkarr-build --help") }
         let secretKey = try KeyFile.read(key)
-        let defaults = try records.flatMap { try RecordsFile.read($0, for: secretKey.publicKey) }
-        return try Building(key: secretKey, defaults: defaults, every: every?.duration, settling: settle.duration, at: at, state: memory.open(), log: log).run()
+        let publicKey = secretKey.publicKey
+        let composition = Composition(
+            ownSets: Set(EndpointAddress.recordNames(in: publicKey).map { RRset(name: $0, type: .txt) }),
+            defaults: try records.flatMap { try RecordsFile.read($0, for: publicKey) },
+            fallbacks: try fallback.flatMap { try RecordsFile.read($0, for: publicKey) })
+        if dryRun { return try DryRun(key: publicKey, composition: composition, state: memory.open(), log: log).run() }
+        return try Building(key: secretKey, composition: composition, every: every?.duration, settling: settle.duration, at: at, state: memory.open(), log: log).run()
     }
 }

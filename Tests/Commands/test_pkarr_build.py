@@ -406,3 +406,70 @@ def test_a_closed_standard_output_is_an_output_error(key):
     done = subprocess.run(command("pkarr-build", "--key", key), input=lines(records()), preexec_fn=lambda: os.close(1),
                           stderr=subprocess.PIPE, timeout=PATIENCE)
     assert done.returncode == 74 and b"can't write to standard output" in done.stderr
+
+
+@pytest.fixture
+def fallback(tmp_path):
+    """--fallback FILE, with an A and a TXT record at the apex."""
+    (tmp_path / "fallback.json").write_text(json.dumps(records(a("@", "127.0.0.1"), {"name": "@", "type": "TXT", "ttl": 60, "strings": ["x"]})))
+    return "--fallback", tmp_path / "fallback.json"
+
+
+def test_a_fallback_gives_way_to_what_others_have_published_under_its_name(run, key, packet, fallback):
+    alone = run("pkarr-build", "--key", key, *fallback, input=lines(records(iroh("10.0.0.1:1"))))
+    assert names(alone.objects[0]) == [("@", "127.0.0.1"), ("@", "x"), ("_iroh", "addr=10.0.0.1:1")]
+    others = packet(NOW, a("@", "10.9.9.9"))
+    merged = run("pkarr-build", "--key", key, *fallback, input=lines(others, records(iroh("10.0.0.1:1"))))
+    assert names(merged.objects[-1]) == [("@", "10.9.9.9"), ("_iroh", "addr=10.0.0.1:1")]
+
+
+def test_a_dry_run_tells_what_would_be_published_and_what_changes(run, key, packet, fallback, tmp_path):
+    others = packet(NOW, a("@", "10.9.9.9"), iroh("10.0.0.1:1"))
+    state = tmp_path / "state"
+    done = run("pkarr-build", "--key", key, *fallback, "--dry-run", "--state", state, input=lines(others, records(iroh("10.0.0.2:2"))))
+    assert done.status == 0
+    [plan] = done.objects
+    assert [(record["name"], record["type"], record["new"]) for record in plan["planned"]] == [("@", "A", False), ("_iroh", "TXT", True)]
+    assert [record["strings"] for record in plan["removed"]] == [["addr=10.0.0.1:1"]]
+    assert [record["type"] for record in plan["unused"]] == ["A", "TXT"] and done.err.count("stays as it is") == 2
+    assert plan["live"] == {"timestamp": others["timestamp"], "size": others["size"]}
+    # What is signed has just the size that was planned.
+    signed = run("pkarr-build", "--key", key, *fallback, input=lines(others, records(iroh("10.0.0.2:2")))).objects[-1]
+    assert plan["size"] == signed["size"] == 12 + sum(record["size"] for record in plan["planned"]) == 1000 - plan["room"]
+    # Nothing is remembered.
+    assert list(state.iterdir()) == []
+
+
+def test_a_dry_run_knows_what_is_remembered(run, key, tmp_path, packet):
+    state = "--state", tmp_path / "state"
+    run("pkarr-build", "--key", key, *state, input=lines(packet(NOW, a("@", "10.9.9.9")), records(iroh("10.0.0.1:1"))))
+    [plan] = run("pkarr-build", "--key", key, *state, "--dry-run", input=lines(records(iroh("10.0.0.1:1")))).objects
+    assert [record["new"] for record in plan["planned"]] == [False, True] and plan["live"]
+
+
+def test_a_dry_run_without_any_packet_compares_with_nothing(run, key):
+    [plan] = run("pkarr-build", "--key", key, "--dry-run", input=lines(records(a("@", "10.0.0.1")))).objects
+    assert plan["live"] is None and [record["new"] for record in plan["planned"]] == [True]
+
+
+@pytest.mark.parametrize("size, status, said", [(996, 0, ""), (997, 0, "most nodes of the DHT store at most 996"), (1001, 65, "a packet holds 1000")])
+def test_a_dry_run_tells_of_the_limits(run, key, size, status, said):
+    done = run("pkarr-build", "--key", key, "--dry-run", input=lines(filled(size)))
+    assert (done.status, done.objects[0]["size"], done.objects[0]["room"]) == (status, size, 1000 - size)
+    assert said in done.err and bool(done.err) == bool(said)
+
+
+def test_a_dry_run_in_a_terminal_is_a_table(terminal, key, packet):
+    others = packet(NOW, a("@", "10.9.9.9"), iroh("10.0.0.1:1"))
+    shown = terminal(100, "pkarr-build", "--key", key, "--dry-run", input=lines(others, records(iroh("10.0.0.2:2"))), env={"NO_COLOR": "1"})
+    assert shown.status == 0
+    assert [line.split() for line in shown.out.splitlines()[1:6]] == [
+        ["CHANGE", "BYTES", "NAME", "TYPE", "TTL", "DATA"], ["12", "header"], ["as", "is", "68", "@", "A", "3600", "10.9.9.9"],
+        ["new", "34", "_iroh", "TXT", "30", '"addr=10.0.0.2:2"'], ["gone", "_iroh", "TXT", "30", '"addr=10.0.0.1:1"']]
+    assert "114 of 1000 bytes" in shown.out and "2 records: 1 as they are, 1 new; 1 gone" in shown.out
+
+
+@pytest.mark.parametrize("options", [["--dry-run", "--every", "1h"], ["--generate-key", "x", "--dry-run"]])
+def test_a_dry_run_goes_with_no_option_that_does_something(run, key, options):
+    keys = [] if "--generate-key" in options else ["--key", key]
+    assert run("pkarr-build", *keys, *options).status == 64

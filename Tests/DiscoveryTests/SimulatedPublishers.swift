@@ -37,7 +37,7 @@ final class MergingPublisher: SimulatedStores.Actor {
     }
 
     private static func newBuilder(_ key: SecretKey) -> PacketBuilder {
-        PacketBuilder(key: key, ownSets: [], stamping: .deferringWhenMerging)
+        PacketBuilder(key: key, composition: Composition(ownSets: []), stamping: .deferringWhenMerging)
     }
 
     var isDone: Bool { phase == .done }

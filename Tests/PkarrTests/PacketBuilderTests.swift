@@ -27,7 +27,7 @@ private func packet(_ timestamp: UInt64, _ records: ResourceRecord...) -> Signed
 }
 
 private func builder(_ defaults: ResourceRecord..., stamping: Stamping = .exact) -> PacketBuilder {
-    PacketBuilder(key: key, ownSets: [own], defaults: defaults, stamping: stamping)
+    PacketBuilder(key: key, composition: Composition(ownSets: [own], defaults: defaults), stamping: stamping)
 }
 
 @Test("what others published is kept byte for byte, and the own set replaced")
@@ -127,7 +127,7 @@ func deference() throws {
 func ties() throws {
     let now: UInt64 = 1_000_000_000
     func merged(_ content: String) throws -> SignedPacket? {
-        var builder = PacketBuilder(key: key, ownSets: [], stamping: .deferringWhenMerging)
+        var builder = PacketBuilder(key: key, composition: Composition(ownSets: []), stamping: .deferringWhenMerging)
         _ = try builder.take(packet(now - 100_000, address("@", 1)), now: now)
         return try builder.take([text("_x", content)], now: now).packet
     }
@@ -159,7 +159,7 @@ func rememberedMeanwhile() throws {
     // The receipt of what was overtaken comes later.
     #expect(try builder.take(theirs, missingIn: ours.timestamp, now: 200).packet == nil)
 
-    var started = PacketBuilder(key: key, ownSets: [own], defaults: [text("_iroh", "static")])
+    var started = PacketBuilder(key: key, composition: Composition(ownSets: [own], defaults: [text("_iroh", "static")]))
     started.remember(floor: 150, packet: theirs)
     #expect(try started.take(theirs, now: 200).packet?.records == [address("@", 1), text("_iroh", "static")])
 }
@@ -280,4 +280,33 @@ func budget() throws {
     #expect(try builder.take(filled(1000), now: 1).packet?.size == 1000)
     let failure = try thrownError(PacketBuilder.Failure.self) { _ = try builder.take(filled(1001), now: 1) }
     #expect(failure == .tooLong(MessageBudget(DNSMessage(answers: filled(1001)))))
+}
+
+@Test("what stands in for others is published until they have published anything of the name, and then gives way whole")
+func fallbacks() throws {
+    let fallbacks = [address("@", 1), text("@", "stands in")]
+    var builder = PacketBuilder(key: key, composition: Composition(ownSets: [own], fallbacks: fallbacks))
+    #expect(try builder.take([text("_iroh", "a")], now: 100).packet?.records == fallbacks + [text("_iroh", "a")])
+    #expect(try builder.take(packet(150, address("@", 2)), now: 200).packet?.records == [address("@", 2), text("_iroh", "a")])
+    #expect(try builder.take(packet(250, address("x", 3)), now: 300).packet?.records == [address("x", 3)] + fallbacks + [text("_iroh", "a")])
+}
+
+@Test("what stands in for others is a reason to sign")
+func fallbacksAlone() throws {
+    var builder = PacketBuilder(key: key, composition: Composition(ownSets: [own], fallbacks: [address("@", 1)]))
+    #expect(try builder.finish(now: 100)?.packet?.records == [address("@", 1)])
+}
+
+@Test("a plan tells what is new, what goes, and what is not used")
+func plan() throws {
+    let live = packet(5, address("@", 1), address("@", 2), text("_iroh", "old"))
+    let composition = Composition(ownSets: [own], fallbacks: [address("@", 1), address("@", 3)])
+    let records = composition.records(given: [text("_iroh", "new")], over: live.records)
+    let plan = PacketPlan(records, fallbacks: composition.fallbacks, live: live)
+    #expect(plan.entries.map(\.record) == [address("@", 1), address("@", 2), text("_iroh", "new")])
+    #expect(plan.entries.map(\.isNew) == [false, false, true])
+    #expect(plan.removed == [text("_iroh", "old")])
+    #expect(plan.unused == [address("@", 3)])
+    #expect(plan.size == DNSMessage.headerSize + plan.entries.reduce(0) { $0 + $1.size })
+    #expect(PacketPlan(records, live: nil).entries.allSatisfy(\.isNew))
 }
