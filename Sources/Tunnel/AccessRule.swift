@@ -40,7 +40,7 @@ public struct AccessRule: Equatable, Sendable {
                 guard let quota = Quota(value) else { throw Mistake("streamrate: \"\(value)\" is no rate such as 10r/s or 30r/m,burst=10") }
                 rate = quota
             case "maxbytes":
-                guard let number = Self.bytes(value) else { throw Mistake("maxbytes: \"\(value)\" is no size such as 500M or 20G") }
+                guard let number = ByteSize(value)?.bytes else { throw Mistake("maxbytes: \"\(value)\" is no size such as 500M or 20G") }
                 bytes = number
             case "expires":
                 guard let time = Self.time(value) else { throw Mistake("expires: \"\(value)\" is no date such as 2027-01-31 or 2027-01-31T18:00Z") }
@@ -54,14 +54,6 @@ public struct AccessRule: Equatable, Sendable {
     struct Mistake: Error {
         var text: String
         init(_ text: String) { self.text = text }
-    }
-
-    /// A number of bytes: `4096`, `64K`, `256M`, `2G`, `1T`, in powers of 1024.
-    private static func bytes(_ text: Substring) -> Int64? {
-        let digits = text.prefix { $0.isASCII && $0.isNumber }
-        guard digits.utf8.count <= 15, let count = Int64(digits), count > 0, let shift = ["": 0, "K": 10, "M": 20, "G": 30, "T": 40][text.dropFirst(digits.count)]
-        else { return nil }
-        return count.multipliedReportingOverflow(by: 1 << shift).overflow ? nil : count << shift
     }
 
     /// A day, at whose beginning it ends, or a minute of it, in UTC (RFC 3339, without seconds).

@@ -53,18 +53,13 @@ struct StoreOptions: ParsableArguments {
 
 /// A number of bytes on the command line: `4096`, `64K`, `256M`, `2G`, in powers of 1024.
 struct SizeArgument: ExpressibleByArgument, ExpressibleByStringLiteral, CustomStringConvertible {
-    private static let largest = 1 << 50
-
     var bytes: Int
     let description: String
     var defaultValueDescription: String { description }
 
     init?(argument: String) {
-        let digits = argument.prefix { $0.isASCII && $0.isNumber }
-        guard let count = Int(digits), count > 0, let shift = ["": 0, "K": 10, "M": 20, "G": 30][argument.dropFirst(digits.count)],
-            count <= SizeArgument.largest >> shift
-        else { return nil }
-        bytes = count << shift
+        guard let size = ByteSize(argument), let bytes = Int(exactly: size.bytes) else { return nil }
+        self.bytes = bytes
         description = argument
     }
 

@@ -319,6 +319,6 @@ def test_the_service_manager_is_told(serve, tmp_path, abstract):
 @pytest.mark.parametrize("arguments", [
     ["--limit-requests", "2"], ["--limit-requests", "0r/s"], ["--limit-lookups", "2r/h"], ["--limit-queries", ""], ["--exempt", "local"],
     ["--behind-proxy", "proxy.example"], ["--behind-proxy", "10.0.0.0/33"], ["--store-size", "1M"], ["--store-size", "0"],
-    ["--store-size", "2T"], ["--store-size", "99999999999G"]])
+    ["--store-size", "2P"], ["--store-size", "99999999999G"]])
 def test_wrong_arguments(run, arguments):
     assert run("pkarr-serve", *arguments).status == 64
