@@ -88,7 +88,7 @@ public final class Dialer: ConnectionHandler {
 
     /// An address, then a relay, which works where none does; then the other addresses, and then the other relays.
     public static func order(_ peer: EndpointAddress) -> [Target] {
-        let addresses = interleaved(peer.addresses).prefix(mostAddresses).map(Target.address)
+        let addresses = peer.addresses.withFamiliesInTurn(\.ip).prefix(mostAddresses).map(Target.address)
         let relays = peer.relayURLs.prefix(mostRelays).map(Target.relay)
         let order = [addresses.prefix(1), relays.prefix(1), addresses.dropFirst(), relays.dropFirst()]
         return order.flatMap { $0 }
@@ -100,14 +100,6 @@ public final class Dialer: ConnectionHandler {
         // The address before it has had its part.
         if case .address? = targets.first, case .relay = target { return Self.headStart - Self.headStartBeforeRelay }
         return Self.headStart
-    }
-
-    /// Families take turns, in the order given, IPv6 first (RFC 8305, section 4).
-    static func interleaved(_ addresses: [SocketAddress]) -> [SocketAddress] {
-        let six = addresses.filter(\.ip.isV6), four = addresses.filter { !$0.ip.isV6 }
-        return (0..<max(six.count, four.count)).flatMap { index in
-            [six, four].compactMap { $0.indices.contains(index) ? $0[index] : nil }
-        }
     }
 
     private func tryNext() {

@@ -166,6 +166,9 @@ public final class Connection {
         endpoint.hasNews(self)
     }
 
+    /// Whether any stream is open, of either end.
+    public var hasStreams: Bool { !streams.isEmpty }
+
     func register(_ id: Int64) -> Stream {
         let stream = Stream(id: id, connection: self)
         streams[id] = stream

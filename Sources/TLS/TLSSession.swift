@@ -1,6 +1,6 @@
 import CGnuTLS
 
-/// The server's end of TLS on a non-blocking socket, which stays its owner's.
+/// An end of TLS on a non-blocking socket, which stays its owner's.
 public final class TLSSession {
     /// What reading brought.
     public enum Received: Equatable { case bytes(Int), nothingYet, end }
@@ -10,26 +10,59 @@ public final class TLSSession {
 
     private let session: gnutls_session_t
     // The session refers to them.
-    private let credentials: TLSCredentials
+    private let credentials: AnyObject
+    /// Whom a client wants.
+    private let peer: TLSIdentity?
     public private(set) var isEstablished = false
 
+    /// The server's end.
     public init(_ credentials: TLSCredentials, socket: Int32) throws(TLSError) {
         var session: gnutls_session_t?
         try check(gnutls_init(&session, keyhole_tls_server_flags()))
         self.session = session!
         self.credentials = credentials
-        try check(gnutls_credentials_set(self.session, GNUTLS_CRD_CERTIFICATE, UnsafeMutableRawPointer(credentials.certificate)))
-        try check(gnutls_priority_set(self.session, credentials.priority))
-        gnutls_transport_set_int2(self.session, socket, socket)
+        peer = nil
+        try use(credentials.certificate, credentials.priority, socket: socket)
+    }
+
+    /// The client's end.
+    ///
+    /// - Parameters:
+    ///   - peer: Whom to accept, of the kind that `trust` is for. The handshake fails with anybody else.
+    ///   - name: The name of the server as it is told to it, for it may have several (RFC 6066, section 3).
+    public init(to peer: TLSIdentity, named name: String, by trust: TLSTrust, socket: Int32) throws(TLSError) {
+        var session: gnutls_session_t?
+        try check(gnutls_init(&session, keyhole_tls_client_flags()))
+        self.session = session!
+        credentials = trust
+        self.peer = peer
+        try use(trust.certificate, trust.priority, socket: socket)
+        try check(gnutls_server_name_set(self.session, GNUTLS_NAME_DNS, name, name.utf8.count))
+        if let protocolName = trust.protocolName {
+            try check(withDatum(Array(protocolName.utf8)) { gnutls_alpn_set_protocols(self.session, $0, 1, 0) })
+        }
+    }
+
+    private func use(_ certificate: gnutls_certificate_credentials_t, _ priority: gnutls_priority_t, socket: Int32) throws(TLSError) {
+        try check(gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, UnsafeMutableRawPointer(certificate)))
+        try check(gnutls_priority_set(session, priority))
+        gnutls_transport_set_int2(session, socket, socket)
     }
 
     deinit { gnutls_deinit(session) }
 
-    /// Goes on with the handshake; false when it has to wait for the client.
+    /// Goes on with the handshake; false when it has to wait for the other end.
+    ///
+    /// - Throws: ``TLSError`` with ``TLSError/isImpostor`` when the server is not who was wanted. Nothing of ours has been sent to it then.
     public func handshake() throws(TLSError) -> Bool {
         while true {
             let status = gnutls_handshake(session)
             if status == GNUTLS_E_SUCCESS {
+                // That the server owns what it shows has been proved by now.
+                do throws(TLSError) { try peer?.check(session) } catch {
+                    gnutls_alert_send(session, GNUTLS_AL_FATAL, GNUTLS_A_BAD_CERTIFICATE)
+                    throw error
+                }
                 isEstablished = true
                 return true
             }
@@ -37,7 +70,11 @@ public final class TLSSession {
             // Warnings are not the end of a handshake.
             if status < 0, gnutls_error_is_fatal(status) != 0 {
                 gnutls_alert_send_appropriate(session, status)
-                throw TLSError(code: status)
+                var error = TLSError(code: status)
+                if status == GNUTLS_E_FATAL_ALERT_RECEIVED, let name = gnutls_alert_get_name(gnutls_alert_get(session)) {
+                    error.words = "refused with TLS alert \"\(String(cString: name))\""
+                }
+                throw error
             }
         }
     }
@@ -76,8 +113,9 @@ public final class TLSSession {
         }
     }
 
-    /// Tells the client that nothing more comes, as far as the socket takes it.
-    public func sendEnd() { gnutls_bye(session, GNUTLS_SHUT_WR) }
+    /// Tells the other end that nothing more comes. False when the socket takes no more now: it has to be called again.
+    @discardableResult
+    public func sendEnd() -> Bool { gnutls_bye(session, GNUTLS_SHUT_WR) != GNUTLS_E_AGAIN }
 
     /// Keying material that only the two ends of this connection have (RFC 5705; RFC 8446, 7.5); nil before the handshake is over.
     public func exportKeyingMaterial(label: String, context: [UInt8], count: Int) -> [UInt8]? {

@@ -93,7 +93,7 @@ public final class ClientBridge {
             switch result {
             case .success(let path):
                 self?.opened += 1
-                self?.onEvent(.opened(client: Self.client(connection), path: path))
+                self?.onEvent(.opened(client: Self.client(connection), path: path.word))
             case .failure(let error): self?.refuse(connection, "\(error)")
             }
         }

@@ -17,7 +17,7 @@ public final class HandoverChannel {
 
     private enum Completion {
         case connection((consuming Result<FileDescriptor, HandoverError>, HandoverStream) -> Void)
-        case stream((Result<String?, HandoverError>) -> Void)
+        case stream((Result<HandoverPath, HandoverError>) -> Void)
     }
 
     private final class Outgoing {
@@ -96,9 +96,9 @@ public final class HandoverChannel {
     ///
     /// - Parameters:
     ///   - connection: Stays the caller's and has to stay open until the completion; from then on the other side has its own.
-    ///   - completion: Called once, perhaps at once, with the path that carries the stream.
+    ///   - completion: Called once, perhaps at once, with the way that the stream goes.
     public func handOver(
-        _ connection: Int32, _ request: HandoverRequest, completion: @escaping (Result<String?, HandoverError>) -> Void
+        _ connection: Int32, _ request: HandoverRequest, completion: @escaping (Result<HandoverPath, HandoverError>) -> Void
     ) { send(request, borrowed: connection, .stream(completion)) }
 }
 
@@ -145,7 +145,7 @@ extension HandoverChannel {
                     finish(first.id) { fail($0, .undeliverable(error)) }
                 } else {
                     let reason = HandoverError.undeliverable(error).description
-                    outgoing.insert(Outgoing(id: first.id, isRequest: false, .failed(id: first.id, reason: reason)), at: 0)
+                    outgoing.insert(Outgoing(id: first.id, isRequest: false, .failed(id: first.id, HandoverRefusal(reason))), at: 0)
                 }
             } catch { return end(HandoverEnding(error)) }
         }
@@ -200,10 +200,10 @@ extension HandoverChannel {
         case .open(let id, let request):
             guard unanswered.insert(id).inserted else { throw HandoverSyntaxError("id \(id) is in use") }
             serve(request, descriptor, HandoverResponder(self, id: id))
-        case .opened(let id, let path, let bytes):
+        case .opened(let id, let path, let remote, let bytes):
             finish(id) { completion in
                 switch completion {
-                case .stream(let body): body(.success(path))
+                case .stream(let body): body(.success(HandoverPath(word: path, remote: remote)))
                 case .connection(let body):
                     if let connection = descriptor?.take(), Self.prepare(connection.number) {
                         body(.success(connection), HandoverStream(self, id: id, allowance: bytes))
@@ -213,7 +213,7 @@ extension HandoverChannel {
                 }
             }
         case .ended(let id, let bytes): awaited.removeValue(forKey: id)?(bytes)
-        case .failed(let id, let reason): finish(id) { fail($0, .refused(reason)) }
+        case .failed(let id, let refusal): finish(id) { fail($0, .refused(refusal)) }
         case .unknown: break
         }
     }

@@ -4,7 +4,7 @@ import Platform
 /// Why no stream or connection came of a request.
 public enum HandoverError: Error, Equatable, CustomStringConvertible {
     /// The other side said no, and why.
-    case refused(String)
+    case refused(HandoverRefusal)
     /// There is nobody to ask: why the bridge can't be reached.
     case notConnected(String)
     /// The other side went away before it answered.
@@ -31,7 +31,7 @@ public enum HandoverError: Error, Equatable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .refused(let reason): reason
+        case .refused(let refusal): refusal.reason
         case .notConnected(let reason): reason
         case .closed: "the other side of the hand-over went away"
         case .timedOut: "no answer within \(HandoverChannel.answerTimeout.components.seconds) s"

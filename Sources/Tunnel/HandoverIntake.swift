@@ -41,12 +41,13 @@ struct HandoverIntake {
 }
 
 /// A descriptor in places that noncopyable values can't go yet. Closed when the last reference goes, unless taken.
-final class DescriptorOwner {
+public final class DescriptorOwner {
     private var descriptor: FileDescriptor?
 
-    init(_ descriptor: consuming FileDescriptor) { self.descriptor = consume descriptor }
+    public init(_ descriptor: consuming FileDescriptor) { self.descriptor = consume descriptor }
 
-    var number: Int32 { descriptor?.number ?? -1 }
+    /// -1 when it was taken.
+    public var number: Int32 { descriptor?.number ?? -1 }
 
-    func take() -> FileDescriptor? { descriptor.take() }
+    public func take() -> FileDescriptor? { descriptor.take() }
 }

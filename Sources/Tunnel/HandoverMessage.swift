@@ -1,4 +1,5 @@
 import Crypto
+import Iroh
 import JSON
 
 /// What one side of the hand-over asks of the other: a stream for a connection, or a connection for a stream (keyhole-handover(7)).
@@ -11,11 +12,16 @@ public struct HandoverRequest: Equatable, Sendable {
     public var path: String?
     /// The peer's address as text, for logs only.
     public var remote: String?
+    /// When a stream is asked for: where the peer is to be found, for a dialler that has not been told or was told something older.
+    public var endpoint: EndpointAddress?
     /// Bytes that were already read from the socket that travels beside the request; they go before the rest.
     public var data: [UInt8]
 
-    public init(peer: PublicKey?, alpn: String? = nil, path: String? = nil, remote: String? = nil, data: [UInt8] = []) {
+    public init(
+        peer: PublicKey?, alpn: String? = nil, path: String? = nil, remote: String? = nil, endpoint: EndpointAddress? = nil, data: [UInt8] = []
+    ) {
         self.peer = peer
+        self.endpoint = endpoint
         self.alpn = alpn
         self.path = path
         self.remote = remote
@@ -31,10 +37,10 @@ public enum HandoverMessage: Equatable, Sendable {
     /// A request, with the number its answer will bear. In the direction that asks for a stream, a socket travels beside it.
     case open(id: Int64, HandoverRequest)
     /// The request was fulfilled. In the direction that asks for a connection, a socket travels beside it, and `bytes` is how many may be
-    /// carried, both ways together.
-    case opened(id: Int64, path: String? = nil, bytes: Int64? = nil)
+    /// carried, both ways together. In the other, `path` and `remote` say which way the stream goes.
+    case opened(id: Int64, path: String? = nil, remote: String? = nil, bytes: Int64? = nil)
     /// The request failed.
-    case failed(id: Int64, reason: String)
+    case failed(id: Int64, HandoverRefusal)
     /// The stream that a connection was asked for is over, and has carried so many bytes both ways together.
     case ended(id: Int64, bytes: Int64)
     /// A message of a later version of the protocol: it is ignored.
@@ -51,8 +57,6 @@ public struct HandoverSyntaxError: Error, Equatable, CustomStringConvertible {
 extension HandoverMessage {
     /// Longest line in bytes, its newline included: the most data in base64 and room for the other fields.
     public static let longestLine = 65536
-    /// Unicode scalars. Longer reasons are cut: a reason is one line for a person.
-    static let longestReason = 1024
 
     /// Reads a line without its newline.
     ///
@@ -68,19 +72,16 @@ extension HandoverMessage {
             guard let open = open.objectValue else { throw HandoverSyntaxError("open is \(open.typeName), not an object") }
             self = .open(id: try Self.id(of: open), try HandoverRequest(open, knownPeer: knownPeer))
         } else if object["ok"]?.boolValue == true {
-            self = .opened(id: try Self.id(of: object), path: try object.string("path"), bytes: try Self.bytes(of: object))
+            self = .opened(
+                id: try Self.id(of: object), path: try object.string("path"), remote: try object.string("remote"), bytes: try Self.bytes(of: object))
         } else if let ended = object["ended"] {
             guard let ended = ended.objectValue else { throw HandoverSyntaxError("ended is \(ended.typeName), not an object") }
             self = .ended(id: try Self.id(of: ended), bytes: try Self.bytes(of: ended) ?? 0)
         } else if let reason = try object.string("error") {
-            self = .failed(id: try Self.id(of: object), reason: Self.cut(reason))
+            self = .failed(id: try Self.id(of: object), HandoverRefusal(reason, object))
         } else {
             self = .unknown
         }
-    }
-
-    private static func cut(_ reason: String) -> String {
-        String(String.UnicodeScalarView(reason.unicodeScalars.prefix(longestReason)))
     }
 
     private static func id(of object: JSONObject) throws(HandoverSyntaxError) -> Int64 {
@@ -103,16 +104,18 @@ extension HandoverMessage {
             open["alpn"] = request.alpn.map(JSONValue.string)
             open["path"] = request.path.map(JSONValue.string)
             open["remote"] = request.remote.map(JSONValue.string)
+            open["endpoint"] = request.endpoint.map { .object($0.json) }
             if !request.data.isEmpty { open["data"] = .string(base64(request.data)) }
             object["open"] = .object(open)
-        case .opened(let id, let path, let bytes):
+        case .opened(let id, let path, let remote, let bytes):
             object = JSONObject(members: [("id", .integer(id)), ("ok", true)])
             object["path"] = path.map(JSONValue.string)
+            object["remote"] = remote.map(JSONValue.string)
             object["bytes"] = bytes.map(JSONValue.integer)
         case .ended(let id, let bytes):
             object["ended"] = .object(JSONObject(members: [("id", .integer(id)), ("bytes", .integer(bytes))]))
-        case .failed(let id, let reason):
-            object = JSONObject(members: [("id", .integer(id)), ("error", .string(Self.cut(reason)))])
+        case .failed(let id, let refusal):
+            object = JSONObject(members: [("id", .integer(id))] + refusal.members)
         case .unknown: break
         }
         return Array(JSONValue.object(object).text.utf8) + [0x0a]
@@ -134,7 +137,16 @@ extension HandoverRequest {
             data = decoded
         }
         self.init(peer: peer, alpn: try object.string("alpn"), path: try object.string("path"), remote: try object.string("remote"),
-                  data: data)
+                  endpoint: try Self.endpoint(of: object, peer), data: data)
+    }
+
+    private static func endpoint(of object: JSONObject, _ peer: PublicKey?) throws(HandoverSyntaxError) -> EndpointAddress? {
+        guard let value = object["endpoint"], value != .null else { return nil }
+        guard let members = value.objectValue else { throw HandoverSyntaxError("endpoint is \(value.typeName), not an object") }
+        let endpoint: EndpointAddress
+        do throws(ObjectError) { endpoint = try EndpointAddress(json: members) } catch { throw HandoverSyntaxError("\(error.inside("endpoint"))") }
+        guard endpoint.id == peer else { throw HandoverSyntaxError("endpoint is another's than peer's") }
+        return endpoint
     }
 }
 

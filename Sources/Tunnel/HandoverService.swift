@@ -10,6 +10,19 @@ public enum HandoverService {
     case streams((HandoverRequest, consuming FileDescriptor, HandoverResponder) -> Void)
 }
 
+/// Which way a stream goes, as a dialler says it.
+public struct HandoverPath: Equatable, Sendable {
+    /// `direct`, `punched` or `relay`; nil when it was not told.
+    public var word: String?
+    /// The peer's address or the relay's URL, for logs only.
+    public var remote: String?
+
+    public init(word: String?, remote: String? = nil) {
+        self.word = word
+        self.remote = remote
+    }
+}
+
 /// The way to answer one request, once. A responder that is released without an answer refuses. When the other side has gone, an answer is
 /// dropped together with its descriptor.
 public final class HandoverResponder {
@@ -23,9 +36,7 @@ public final class HandoverResponder {
     }
 
     /// The stream is open.
-    ///
-    /// - Parameter path: Which path carries it: `direct`, `punched` or `relay`.
-    public func accept(path: String?) { answer(.opened(id: id, path: path), nil) }
+    public func accept(path: HandoverPath) { answer(.opened(id: id, path: path.word, remote: path.remote), nil) }
 
     /// The connection is made; it is closed here once it has been sent.
     ///
@@ -37,7 +48,9 @@ public final class HandoverResponder {
         answer(.opened(id: id, bytes: allowance), DescriptorOwner(connection))
     }
 
-    public func refuse(_ reason: String) { answer(.failed(id: id, reason: reason), nil) }
+    public func refuse(_ reason: String) { refuse(HandoverRefusal(reason)) }
+
+    public func refuse(_ refusal: HandoverRefusal) { answer(.failed(id: id, refusal), nil) }
 
     private func answer(_ message: HandoverMessage, _ descriptor: DescriptorOwner?) {
         guard !isAnswered else { return }

@@ -65,6 +65,9 @@ public final class PeerLink: ConnectionHandler {
         if connection == nil { dial() }
     }
 
+    /// Whether somebody has a stream or waits for one.
+    public var isBusy: Bool { isDialling || !waiting.isEmpty || connection?.hasStreams == true }
+
     /// Ends the connection in order; the next stream makes a new one.
     public func close(reason: String = "") {
         connection?.close(code: 0, reason: reason, now: .now)

@@ -11,7 +11,7 @@ import RouterPorts
 import Toolkit
 import Tunnel
 
-/// The peers known and the connections to them.
+/// Where peers are, and streams to them.
 final class Dialling {
     private let driver: EndpointDriver
     private let service: Service
@@ -27,7 +27,7 @@ final class Dialling {
     /// The relays of the peers known, those of the newest line first.
     private var relays: [RelayURL] = []
     private var asksForAddresses = false
-    private var links: [PublicKey: PeerLink] = [:]
+    private let peers: KnownPeers
     /// The peer of the newest line: meant when a request names none.
     private var latest: PublicKey?
 
@@ -43,17 +43,18 @@ final class Dialling {
         self.timeout = timeout
         self.log = log
         self.printsStreams = printsStreams
+        peers = KnownPeers(on: service.loop)
     }
 
     /// For the status line.
-    var status: String { "\(links.count) peers known, \(failures) dials failed" }
+    var status: String { "\(peers.count) peers known, \(failures) dials failed" }
 
     func write(to metrics: inout Metrics) {
-        metrics.add("peers", .gauge, "Peers of which an endpoint is known.", links.count)
+        metrics.add("peers", .gauge, "Peers of which an endpoint is known.", peers.count)
         metrics.add("dials_failed_total", .counter, "Dials that reached nobody.", failures)
     }
 
-    func close() { for link in links.values { link.close() } }
+    func close() { peers.close() }
 
     /// Takes the endpoint lines of a file, or of standard input up to its end.
     func readFile(_ path: String?) throws {
@@ -82,20 +83,22 @@ final class Dialling {
     }
 
     private func learn(_ input: InputObject) throws {
-        var endpoint: EndpointAddress
+        let endpoint: EndpointAddress
         do throws(ObjectError) { endpoint = try EndpointAddress(json: input.object) } catch { throw CommandError(error, in: input) }
+        latest = endpoint.id
+        _ = learn(endpoint, isGiven: true)
+    }
+
+    /// The link to a peer; nil when there is no room for a peer that nobody but a request has told of.
+    private func learn(_ endpoint: EndpointAddress, isGiven: Bool) -> PeerLink? {
+        var endpoint = endpoint
         let id = endpoint.id
-        latest = id
         if !usesRelays { endpoint.relayURLs = [] }
         if !usesAddresses { endpoint.addresses = [] }
         let newest = endpoint.relayURLs.prefix(Dialer.mostRelays)
         relays = Array((newest + relays.filter { !newest.contains($0) }).prefix(Dialer.mostRelays))
         askForAddresses(asksForAddresses)
-        if let link = links[id] {
-            link.peer = endpoint
-        } else {
-            links[id] = PeerLink(endpoint, over: driver, timeout: timeout) { [unowned self] in show($0, peer: id) }
-        }
+        return peers.learn(endpoint, isGiven: isGiven) { PeerLink(endpoint, over: driver, timeout: timeout) { [unowned self] in show($0, peer: id) } }
     }
 
     /// Asks the peers' relays, to which we connect anyway, where they see us, from when a stream is wanted to when there is no connection
@@ -107,7 +110,7 @@ final class Dialling {
 
     /// The link of the one stream that is wanted.
     func onlyLink() throws -> PeerLink {
-        guard let latest, let link = links[latest] else {
+        guard let latest, let link = peers.link(to: latest) else {
             throw CommandError(.badData, "no endpoint line", hint: "pkarr-resolve KEY | iroh-txt decode gives one")
         }
         return link
@@ -116,21 +119,25 @@ final class Dialling {
     /// A stream for a connection that the bridge hands over.
     func open(_ request: HandoverRequest, _ socket: consuming FileDescriptor, _ responder: HandoverResponder) {
         guard let peer = request.peer ?? latest else { return responder.refuse("no endpoint is known yet") }
-        guard let link = links[peer] else { return responder.refuse("no endpoint of \(peer) is known") }
+        guard let link = request.endpoint.map({ learn($0, isGiven: false) }) ?? peers.link(to: peer) else {
+            if request.endpoint == nil { return responder.refuse(HandoverRefusal("no endpoint of \(peer) is known", status: ExitStatus.unreachable.rawValue)) }
+            return responder.refuse(HandoverRefusal("streams to \(KnownPeers.mostRequested) peers are open already", status: ExitStatus.tryAgain.rawValue))
+        }
         let number = socket.release()
         askForAddresses(true)
         link.openStream { [service, log] result in
             switch result {
             case .failure(let error):
                 Glibc.close(number)
-                responder.refuse("\(error)")
+                responder.refuse(error.refusal)
             case .success(let stream):
                 if !request.data.isEmpty { stream.write(request.data) }
                 do throws(SystemError) {
                     _ = try StreamPump(stream, input: number, output: number, on: service.loop) { ending, _ in
                         if ending != .finished { log.debug("stream \(stream.id) to \(peer): \(ending)") }
                     }
-                    responder.accept(path: stream.connection.path.word)
+                    let path = stream.connection.path
+                    responder.accept(path: HandoverPath(word: path.word, remote: "\(driver.target(of: path))"))
                 } catch {
                     Glibc.close(number)
                     stream.refuse()
@@ -191,9 +198,18 @@ extension Dialer.Failure {
 }
 
 extension PeerLink.LinkError {
+    fileprivate var refusal: HandoverRefusal {
+        var attempts: [HandoverRefusal.Attempt] = []
+        if case .unreachable(let failures) = self {
+            attempts = failures.map { .init(path: $0.target.pathWord, remote: "\($0.target)", reason: $0.reason, after: $0.after) }
+        }
+        return HandoverRefusal("\(self)", status: status.rawValue, attempts: attempts)
+    }
+
     fileprivate var status: ExitStatus {
         switch self {
         case .wrongPeer: .wrongPeer
+        case .overloaded: .tryAgain
         // A relay that would have had us is no use for trying again: it wants a token, or the key on its list.
         case .unreachable(let failures) where failures.contains(where: \.isRefusal): .permission
         default: .unreachable

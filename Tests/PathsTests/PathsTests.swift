@@ -17,9 +17,9 @@ private func runUntil(_ loop: EventLoop, _ condition: () -> Bool) {
 @Test("Families take turns, IPv6 first, each in the order given")
 func interleaving() {
     let addresses = ["192.0.2.1:1", "192.0.2.2:1", "[2001:db8::1]:1", "192.0.2.3:1", "[2001:db8::2]:1"].map { SocketAddress($0)! }
-    #expect(Dialer.interleaved(addresses).map(\.description)
+    #expect(addresses.withFamiliesInTurn(\.ip).map(\.description)
         == ["[2001:db8::1]:1", "192.0.2.1:1", "[2001:db8::2]:1", "192.0.2.2:1", "192.0.2.3:1"])
-    #expect(Dialer.interleaved([]).isEmpty)
+    #expect([SocketAddress]().withFamiliesInTurn(\.ip).isEmpty)
 }
 
 @Test("A batch of datagrams arrives as it was cut, in order, with its ECN bits and the sender's address", arguments: ["127.0.0.1:0", "[::1]:0"])

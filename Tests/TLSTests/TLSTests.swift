@@ -4,7 +4,7 @@ import TestSupport
 
 @testable import TLS
 
-private let certificate = """
+let certificate = """
     -----BEGIN CERTIFICATE-----
     MIIBmDCCAT6gAwIBAgIUFzbSpKiPng5MzDncD25Qyxq4mJ4wCgYIKoZIzj0EAwIw
     FTETMBEGA1UEAwwKcmVsYXkudGVzdDAgFw0yNjExMjQxMTQ2NTFaGA8yMTI2MTAz
@@ -17,12 +17,26 @@ private let certificate = """
     3mYY1iSa0w5zntlgrmzbTGouBynxT0wAN7hUjw==
     -----END CERTIFICATE-----
     """
-private let key = """
+let certificateKey = """
     -----BEGIN PRIVATE KEY-----
     MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgS5vJ3qep6Xf7Ot3n
     725l1xtaBqyFeSLWfNEEabEviwShRANCAASY4YoovFJXSbrR5IVJzPQx1BvtoziV
     igfX2pI58KtkLHLiojFv//zYSdowCPklUaZSj9vHoWdCIjhSmGBIJD1k
     -----END PRIVATE KEY-----
+    """
+/// For the same name, and of nobody whom the first vouches for.
+let otherCertificate = """
+    -----BEGIN CERTIFICATE-----
+    MIIBlzCCAT6gAwIBAgIUSzZx2xjXUB1Anh9dT2iUe/pGQG4wCgYIKoZIzj0EAwIw
+    FTETMBEGA1UEAwwKcmVsYXkudGVzdDAgFw0yNjExMjkyMTA0NTdaGA8yMTI2MTEw
+    NTIxMDQ1N1owFTETMBEGA1UEAwwKcmVsYXkudGVzdDBZMBMGByqGSM49AgEGCCqG
+    SM49AwEHA0IABFsgao9A7Eupejdup4Ygsu/3autgZR7c5MnxJgbsxo33PehF+Q2M
+    rc+m8Yk00Cg8RZzKwRkYGflC77Cd1mCThJijajBoMB0GA1UdDgQWBBSDHhwRjj03
+    p4kghC9EnJ3GbHsRLjAfBgNVHSMEGDAWgBSDHhwRjj03p4kghC9EnJ3GbHsRLjAP
+    BgNVHRMBAf8EBTADAQH/MBUGA1UdEQQOMAyCCnJlbGF5LnRlc3QwCgYIKoZIzj0E
+    AwIDRwAwRAIgCh3zprZRk8xDwXrG79t77IjmYBHC40aeW+cq90zI34gCICk5B0Kr
+    eg3kqYljpzqQHTQaqGFA6a33uFVqXymAto4m
+    -----END CERTIFICATE-----
     """
 /// Not the certificate's.
 private let otherKey = """
@@ -35,8 +49,8 @@ private let otherKey = """
 
 @Test("a certificate is taken with its own key only")
 func credentials() throws {
-    _ = try TLSCredentials(chain: Array(certificate.utf8), key: Array(key.utf8))
-    for (chain, key) in [(certificate, otherKey), (certificate, ""), ("", key), ("no PEM", key)] {
+    _ = try TLSCredentials(chain: Array(certificate.utf8), key: Array(certificateKey.utf8))
+    for (chain, key) in [(certificate, otherKey), (certificate, ""), ("", certificateKey), ("no PEM", certificateKey)] {
         let error = try thrownError(TLSError.self) { try TLSCredentials(chain: Array(chain.utf8), key: Array(key.utf8)) }
         #expect(!error.description.isEmpty)
     }
@@ -44,7 +58,7 @@ func credentials() throws {
 
 @Test("a client that speaks no TLS fails in the handshake, one that says nothing is waited for")
 func noTLS() throws {
-    let credentials = try TLSCredentials(chain: Array(certificate.utf8), key: Array(key.utf8))
+    let credentials = try TLSCredentials(chain: Array(certificate.utf8), key: Array(certificateKey.utf8))
     let (server, client) = try Sockets.pair()
     let serverEnd = FileDescriptor(owning: server)
     let clientEnd = FileDescriptor(owning: client)

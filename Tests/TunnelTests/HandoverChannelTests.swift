@@ -80,7 +80,7 @@ func handingOver(dataSize: Int) throws {
     var seen: [(UInt16?, Int)] = []
     let asking = try HandoverChannel(on: loop, FileDescriptor(owning: left), service: .none) { _ in }
     let count = 200
-    var answers: [Result<String?, HandoverError>] = []
+    var answers: [Result<HandoverPath, HandoverError>] = []
     var closed = 0
     for index in 0..<count {
         let connection = DescriptorOwner(try markedSocket(UInt16(index)))
@@ -96,13 +96,13 @@ func handingOver(dataSize: Int) throws {
         on: loop, FileDescriptor(owning: right),
         service: .streams { request, socket, responder in
             seen.append((mark(of: socket), request.data.count))
-            if seen.count % 2 == 0 { responder.accept(path: "direct") } else { responder.refuse("odd") }
+            if seen.count % 2 == 0 { responder.accept(path: HandoverPath(word: "direct", remote: "192.0.2.1:7")) } else { responder.refuse("odd") }
         }, onClose: { _ in })
     loop.run(until: { answers.count == count })
     #expect(seen.map(\.0) == (0..<count).map { UInt16($0) })
     #expect(seen.map(\.1) == (0..<count).map { dataSize + $0 })
-    #expect(answers.filter { $0 == .success("direct") }.count == count / 2)
-    #expect(answers.filter { $0 == .failure(.refused("odd")) }.count == count / 2)
+    #expect(answers.filter { $0 == .success(HandoverPath(word: "direct", remote: "192.0.2.1:7")) }.count == count / 2)
+    #expect(answers.filter { $0 == .failure(.refused(HandoverRefusal("odd"))) }.count == count / 2)
     #expect(closed == count)
     _ = taking
 }
@@ -125,7 +125,7 @@ func bounds() throws {
     loop.run(until: { responders.count == HandoverChannel.mostUnanswered })
     responders.removeAll()
     loop.run(until: { errors.count == HandoverChannel.mostUnanswered + 5 })
-    #expect(errors.last == .refused("the request was dropped"))
+    #expect(errors.last == .refused(HandoverRefusal("the request was dropped")))
     _ = taking
 }
 
@@ -150,7 +150,7 @@ func noSocket() throws {
     var taken = 0
     let (channel, raw) = try channelWithRawEnd(on: loop, service: .streams { _, _, responder in
         taken += 1
-        responder.accept(path: nil)
+        responder.accept(path: HandoverPath(word: nil))
     })
     try raw.send("{\"open\":{\"id\":1,\"peer\":null}}\n")
     let file = try FileDescriptor.open("/dev/null", O_RDONLY)

@@ -25,7 +25,7 @@ func reconnecting() throws {
         client.requestConnection(HandoverRequest(peer: nil)) { (result: consuming HandoverResult, _) in
             if case .failure(let failure) = consume result { error = failure }
         }
-        loop.run(until: { error == .refused("round \(round)") })
+        loop.run(until: { error == .refused(HandoverRefusal("round \(round)")) })
         bridge.close()
         #expect(access(path, F_OK) != 0)
         loop.run(until: { client.state != .connected })

@@ -1,0 +1,149 @@
+import CGnuTLS
+import Platform
+import Testing
+import TestSupport
+
+@testable import TLS
+
+/// The seed of a key and the key (RFC 8032, 7.1, test 1).
+private let seed = bytes("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
+private let key = bytes("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
+
+private func bytes(_ hexadecimal: String) -> [UInt8] {
+    stride(from: 0, to: hexadecimal.utf8.count, by: 2).map { offset in
+        UInt8(hexadecimal.dropFirst(offset).prefix(2), radix: 16)!
+    }
+}
+
+/// A server of Pubky TLS, which shows `key` and signs with `seed`.
+private final class RawKeyServer {
+    private let session: gnutls_session_t
+    private var credentials: gnutls_certificate_credentials_t?
+
+    init(seed: [UInt8], key: [UInt8], socket: Int32) {
+        var session: gnutls_session_t?
+        gnutls_init(&session, keyhole_tls_server_flags() | keyhole_tls_client_flags() & ~UInt32(GNUTLS_CLIENT.rawValue))
+        self.session = session!
+        gnutls_certificate_allocate_credentials(&credentials)
+        withDatum(bytes("302a300506032b6570032100") + key) { key in
+            withDatum(bytes("302e020100300506032b657004220420") + seed) { seed in
+                _ = gnutls_certificate_set_rawpk_key_mem(
+                    credentials, key, seed, GNUTLS_X509_FMT_DER, nil, 0, nil, 0, 0)
+            }
+        }
+        gnutls_credentials_set(self.session, GNUTLS_CRD_CERTIFICATE, UnsafeMutableRawPointer(credentials!))
+        gnutls_priority_set_direct(self.session, "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CTYPE-ALL:+CTYPE-SRV-RAWPK:+CTYPE-CLI-X509", nil)
+        gnutls_transport_set_int2(self.session, socket, socket)
+    }
+
+    deinit {
+        gnutls_deinit(session)
+        gnutls_certificate_free_credentials(credentials)
+    }
+
+    func handshake() -> Bool { gnutls_handshake(session) == 0 }
+
+    func exchange(_ text: String) -> String {
+        var buffer = [UInt8](repeating: 0, count: 1024)
+        let count = gnutls_record_recv(session, &buffer, buffer.count)
+        gnutls_record_send(session, text, text.utf8.count)
+        gnutls_bye(session, GNUTLS_SHUT_WR)
+        return String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
+    }
+
+    var name: String {
+        var buffer = [CChar](repeating: 0, count: 256)
+        var (length, kind) = (buffer.count, UInt32(0))
+        gnutls_server_name_get(session, &buffer, &length, &kind, 0)
+        return String(cString: buffer)
+    }
+}
+
+private final class Wire {
+    let client: FileDescriptor, server: FileDescriptor
+
+    init() throws {
+        let (left, right) = try Sockets.pair()
+        client = FileDescriptor(owning: left)
+        server = FileDescriptor(owning: right)
+        for end in [left, right] { try Sockets.setNonblocking(end) }
+    }
+}
+
+/// Lets both ends go on until the client is through.
+private func meet(_ client: TLSSession, _ server: () -> Bool) throws(TLSError) {
+    for _ in 0..<20 {
+        if try client.handshake() { return }
+        _ = server()
+    }
+    Issue.record("no end of the handshake")
+}
+
+@Test("a client talks to the owner of the key it wants, under the name it gives")
+func rightKey() throws {
+    let wire = try Wire()
+    let server = RawKeyServer(seed: seed, key: key, socket: wire.server.number)
+    let client = try TLSSession(to: .key(key), named: "_pubky.name", by: .rawKeys(), socket: wire.client.number)
+    try meet(client, server.handshake)
+    #expect(server.handshake())
+    #expect(server.name == "_pubky.name")
+    #expect(try Array("question".utf8).withUnsafeBytes { bytes throws(TLSError) in try client.send(bytes) } == 8)
+    #expect(server.exchange("answer") == "question")
+    var buffer = [UInt8](repeating: 0, count: 100)
+    #expect(try buffer.withUnsafeMutableBytes { bytes throws(TLSError) in try client.receive(bytes) } == .bytes(6))
+    #expect(buffer.starts(with: Array("answer".utf8)))
+    #expect(try buffer.withUnsafeMutableBytes { bytes throws(TLSError) in try client.receive(bytes) } == .end)
+    #expect(client.sendEnd())
+}
+
+@Test("the owner of another key, and who does not own the key that it shows, are impostors")
+func wrongKey() throws {
+    let other = [UInt8](repeating: 7, count: 32)
+    for (seed, wanted) in [(seed, other), (other, key)] {
+        let wire = try Wire()
+        let server = RawKeyServer(seed: seed, key: key, socket: wire.server.number)
+        let client = try TLSSession(to: .key(wanted), named: "name", by: .rawKeys(), socket: wire.client.number)
+        let error = try thrownError(TLSError.self) { try meet(client, server.handshake) }
+        #expect(error.isImpostor)
+        #expect(!client.isEstablished)
+    }
+}
+
+@Test("a server with a certificate, and one that speaks no TLS, are no impostors but something else")
+func noRawKey() throws {
+    let wire = try Wire()
+    let credentials = try TLSCredentials(chain: Array(certificate.utf8), key: Array(certificateKey.utf8))
+    let server = try TLSSession(credentials, socket: wire.server.number)
+    let client = try TLSSession(to: .key(key), named: "name", by: .rawKeys(), socket: wire.client.number)
+    let error = try thrownError(TLSError.self) { try meet(client) { (try? server.handshake()) ?? false } }
+    #expect(!error.isImpostor)
+
+    let silent = try Wire()
+    let lonely = try TLSSession(to: .key(key), named: "name", by: .rawKeys(), socket: silent.client.number)
+    #expect(try lonely.handshake() == false)
+    try writeAll(silent.server.number, Array("HTTP/1.1 400 Bad Request\r\n\r\n".utf8))
+    #expect(try thrownError(TLSError.self) { try lonely.handshake() }.isImpostor == false)
+}
+
+@Test("a certificate has to be for the domain, and vouched for", arguments: ["relay.test", "other.test"], [true, false])
+func certificates(domain: String, isTrusted: Bool) throws {
+    let wire = try Wire()
+    let credentials = try TLSCredentials(chain: Array(certificate.utf8), key: Array(certificateKey.utf8))
+    let server = try TLSSession(credentials, socket: wire.server.number)
+    let authorities = Array((isTrusted ? certificate : otherCertificate).utf8)
+    let client = try TLSSession(to: .domain(domain), named: domain, by: .certificates(authorities: authorities), socket: wire.client.number)
+    let isFine = domain == "relay.test" && isTrusted
+    let handshake = { (try? server.handshake()) ?? false }
+    if isFine {
+        try meet(client, handshake)
+    } else {
+        #expect(try thrownError(TLSError.self) { try meet(client, handshake) }.isImpostor)
+    }
+    #expect(client.isEstablished == isFine)
+}
+
+@Test("a file without certificates vouches for nobody")
+func noAuthorities() throws {
+    _ = try thrownError(TLSError.self) { try TLSTrust.certificates(authorities: []) }
+    _ = try thrownError(TLSError.self) { try TLSTrust.certificates(authorities: Array("no PEM".utf8)) }
+}
