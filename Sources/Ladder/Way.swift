@@ -48,9 +48,9 @@ extension Places {
     /// The rungs of the ladder, the first to be tried first.
     ///
     /// - Parameter winner: What worked last time. Its rung comes first, and it comes first there, if it is still among the places.
-    func rungs(usesDomains: Bool, first winner: Way?) -> [[Way]] {
+    func rungs(usesDomains: Bool, usesTunnels: Bool, first winner: Way?) -> [[Way]] {
         let direct = addresses.withFamiliesInTurn(\.address.ip).map(Way.keyed)
-        var rungs = [direct, usesDomains ? domains.map(Way.domain) : [], endpoints.map(Way.tunnel)].filter { !$0.isEmpty }
+        var rungs = [direct, usesDomains ? domains.map(Way.domain) : [], usesTunnels ? endpoints.map(Way.tunnel) : []].filter { !$0.isEmpty }
         if let winner, let rung = rungs.firstIndex(where: { $0.contains(winner) }) {
             let first = rungs.remove(at: rung)
             rungs.insert([winner] + first.filter { $0 != winner }, at: 0)

@@ -19,6 +19,9 @@ public struct TLSError: Error, Equatable, CustomStringConvertible {
         return error
     }
 
+    /// The socket is of a kind that can't be used, or there is no more room for one.
+    public static var badSocket: TLSError { TLSError(code: GNUTLS_E_PULL_ERROR) }
+
     public var description: String {
         if let words { return words }
         // Sentences in messages begin small and have no full stop.

@@ -125,7 +125,7 @@ final class Dialling {
         }
         let number = socket.release()
         askForAddresses(true)
-        link.openStream { [service, log] result in
+        link.openStream { [driver, service, log] result in
             switch result {
             case .failure(let error):
                 Glibc.close(number)

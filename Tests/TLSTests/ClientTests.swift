@@ -83,10 +83,10 @@ private func meet(_ client: TLSSession, _ server: () -> Bool) throws(TLSError) {
 func rightKey() throws {
     let wire = try Wire()
     let server = RawKeyServer(seed: seed, key: key, socket: wire.server.number)
-    let client = try TLSSession(to: .key(key), named: "_pubky.name", by: .rawKeys(), socket: wire.client.number)
+    let client = try TLSSession(to: .key(key), named: "key.name", by: .rawKeys(), socket: wire.client.number)
     try meet(client, server.handshake)
     #expect(server.handshake())
-    #expect(server.name == "_pubky.name")
+    #expect(server.name == "key.name")
     #expect(try Array("question".utf8).withUnsafeBytes { bytes throws(TLSError) in try client.send(bytes) } == 8)
     #expect(server.exchange("answer") == "question")
     var buffer = [UInt8](repeating: 0, count: 100)
