@@ -52,7 +52,7 @@ let libraries: [[Target]] = [
     library("WebSocket", ["Crypto"]),
     library("STUN", ["Crypto", "Platform"]),
     library("PortMapping", ["Platform"]),
-    library("TLS", ["CGnuTLS"], testedWith: ["Platform"]),
+    library("TLS", ["CGnuTLS"], testedWith: ["RawKeyServer", "Platform"]),
     library("IrohRelay", ["Metrics", "Iroh", "WebSocket", "STUN", "TLS", "RateLimits", "EventLoop", "Crypto", "Platform"], testedWith: ["JSON"]),
     library("Mainline", ["Crypto", "Platform", "Pkarr", "RateLimits"]),
     library("HTTP1", []),
@@ -69,7 +69,7 @@ let libraries: [[Target]] = [
     library("HolePunching", ["QUIC", "RateLimits", "Crypto", "Platform"]),
     library("Paths", ["CPlatform", "HolePunching", "STUN", "QUIC", "IrohRelayClient", "HTTPClient", "Iroh", "EventLoop", "Crypto", "Platform"], testedWith: ["IrohRelay"]),
     library("Tunnel", ["Metrics", "RateLimits", "Paths", "QUIC", "Iroh", "EventLoop", "JSON", "Crypto", "Platform"]),
-    library("Ladder", ["TLS", "Tunnel", "Iroh", "Pkarr", "EventLoop", "JSON", "Crypto", "Platform"]),
+    library("Ladder", ["TLS", "Tunnel", "Iroh", "Pkarr", "EventLoop", "JSON", "Crypto", "Platform"], testedWith: ["RawKeyServer"]),
     library("Diagnosis", ["Tunnel", "Paths", "HolePunching", "Discovery", "IrohRelayClient", "QUIC", "Iroh", "Pkarr", "EventLoop", "JSON", "Crypto", "Platform"]),
     library("Toolkit", ["JSON", "Platform", "RateLimits", "Crypto", "EventLoop", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 ]
@@ -102,6 +102,7 @@ let commands: [Target] = [
 
 let testSupport: [Target] = [
     .target(name: "TestSupport", path: "Tests/TestSupport"),
+    .target(name: "RawKeyServer", dependencies: ["CGnuTLS"], path: "Tests/RawKeyServer"),
     .target(name: "HostileKeys", dependencies: ["CQUIC"], path: "Tests/HostileKeys"),
     .target(name: "HostileClient", dependencies: ["HostileKeys", "QUIC", "Iroh", "Crypto", "Platform"], path: "Tests/HostileClient"),
 ]

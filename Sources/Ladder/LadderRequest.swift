@@ -21,6 +21,8 @@ final class LadderRequest: UpstreamRequest {
     private var failures: [UpstreamAttempt] = []
     private var refused: [UpstreamAttempt] = []
     private var wasTurnedAway = false
+    /// How many failures of this race the log has heard of.
+    private var told = 0
 
     init(_ route: Connector.Route, _ connector: Connector, _ completion: @escaping (Result<UpstreamConnection, LadderError>) -> Void) {
         self.route = route
@@ -73,13 +75,22 @@ final class LadderRequest: UpstreamRequest {
         let rungs = walk.places.rungs(usesDomains: usesDomains, usesTunnels: connector.hasTunnels, first: connector.winner(of: route, now: now))
             .map { $0.filter { !tried.contains($0) } }.filter { !$0.isEmpty }
         refused = walk.places.refused
-        if rungs.isEmpty { return isSecondRound ? fail(unreachable()) : explain(walk) }
+        if rungs.isEmpty {
+            if isSecondRound { return fail(unreachable()) }
+            // What was known before may be out of date.
+            return walk.keys.contains(where: { isKnownLonger($0, now: now) }) ? lost(now: now) : explain(walk)
+        }
         tried.formUnion(rungs.joined())
         race = Race(rungs, until: deadline)
+        told = 0
         perform(race!.advance(now: now), now: now)
     }
 
-    /// The records name no place at all, or none that may be dialled. What a cache has may be out of date.
+    private func isKnownLonger(_ key: PublicKey, now: Instant) -> Bool {
+        if case .unknown = connector.knowledge(of: key, since: started, now: now) { true } else { false }
+    }
+
+    /// The records name no place at all, or none that may be dialled.
     private func explain(_ walk: Walk) {
         if let problem = walk.keys.lazy.compactMap(connector.problem).first { return fail(problem) }
         if !refused.isEmpty { return fail(unreachable()) }
@@ -97,6 +108,10 @@ final class LadderRequest: UpstreamRequest {
 // The race.
 extension LadderRequest {
     private func perform(_ actions: [Race.Action], now: Instant) {
+        for failure in (race?.failures ?? []).dropFirst(told) {
+            told += 1
+            connector.onEvent(.failed(route.host, failure))
+        }
         for action in actions {
             guard completion != nil else { return }
             switch action {
@@ -128,7 +143,6 @@ extension LadderRequest {
         guard completion != nil, race?.way(id) != nil else { return }
         running[id] = nil
         let now = Instant.now
-        let before = race!.failures.count
         switch outcome {
         case .found(let addresses):
             guard case .domain(let domain) = way else { return }
@@ -137,10 +151,10 @@ extension LadderRequest {
         case .failedWays(let attempts, let isRefusal):
             wasTurnedAway = wasTurnedAway || isRefusal
             perform(race!.failed(id, attempts, now: now), now: now)
-        case .impostor(let path, let remote, let reason): return impostor(UpstreamAttempt(path: path, remote: remote, reason: reason, after: now - started))
-        case .connected(let socket, let path, let remote): return connected(id, way, socket, path, remote, now: now)
+        case .impostor(let path, let remote, let reason):
+            impostor(UpstreamAttempt(path: path, remote: remote, reason: reason, after: race!.age(id, now: now)), now: now)
+        case .connected(let socket, let path, let remote): connected(id, way, socket, path, remote, now: now)
         }
-        for failure in (race?.failures ?? []).dropFirst(before) { connector.onEvent(.failed(route.host, failure)) }
     }
 
     private func connected(_ id: Int, _ way: Way, _ socket: DescriptorOwner, _ path: UpstreamPath, _ remote: String, now: Instant) {
@@ -156,8 +170,7 @@ extension LadderRequest {
     }
 
     /// Nothing further is tried: whoever stands there may stand elsewhere too.
-    private func impostor(_ attempt: UpstreamAttempt) {
-        let now = Instant.now
+    private func impostor(_ attempt: UpstreamAttempt, now: Instant) {
         perform(race!.stopAll(now: now), now: now)
         connector.onEvent(.failed(route.host, attempt))
         fail(LadderError(.wrongPeer, "\(attempt)", attempts: failures + race!.failures + [attempt]))

@@ -55,6 +55,9 @@ struct Race {
     /// The way of an attempt that is under way.
     func way(_ id: Int) -> Way? { running[id]?.way }
 
+    /// How long an attempt has been under way.
+    func age(_ id: Int, now: Instant) -> Duration { running[id].map { now - $0.began } ?? .zero }
+
     /// When ``advance(now:)`` has to be called though nothing has happened; nil when that would change nothing.
     var wakeUp: Instant? {
         guard !isOver else { return nil }

@@ -6,10 +6,14 @@ import Tunnel
 
 /// A QUIC stream, which `quic-dial` is asked for; Pubky TLS on it if that is wanted inside the tunnel too.
 final class TunnelAttempt: Attempt {
+    /// Long enough for `quic-dial` to start, or to start again.
+    static let patience: Duration = .seconds(5)
+
     private let loop: EventLoop
     private let endpoint: EndpointAddress
     private let trust: TLSTrust?
     private var completion: ((AttemptOutcome) -> Void)?
+    private var timer: Timer?
     private var isAsked = false
     private var near: DescriptorOwner?
     private var handshake: TLSHandshake?
@@ -24,10 +28,13 @@ final class TunnelAttempt: Attempt {
         self.endpoint = endpoint
         self.trust = trust
         self.completion = completion
+        timer = Timer(on: loop) { [weak self] in self?.finish(.failed(reason: "no quic-dial has connected to the socket")) }
+        timer?.start(after: Self.patience)
     }
 
     func cancel() {
         completion = nil
+        timer = nil
         handshake?.cancel()
         (handshake, near) = (nil, nil)
     }
@@ -36,6 +43,7 @@ final class TunnelAttempt: Attempt {
     func ask(_ dialler: HandoverChannel) {
         guard completion != nil, !isAsked else { return }
         isAsked = true
+        timer = nil
         do throws(SystemError) {
             let (near, far) = try Sockets.pair()
             let farEnd = DescriptorOwner(FileDescriptor(owning: far))

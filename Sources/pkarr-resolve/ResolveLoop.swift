@@ -15,8 +15,7 @@ final class ResolveLoop {
     private let loop: EventLoop
     private let resolver: Resolver
     private let watch: Duration?
-    private let state: StateDirectory?
-    private let log: Log
+    private let judge: Judge
     private var waiting: [PublicKey]
     private var searches: [PublicKey: Search] = [:]
     private var printed: [PublicKey: SignedPacket] = [:]
@@ -24,13 +23,12 @@ final class ResolveLoop {
     private var statuses: Set<ExitStatus> = []
     private var failure: (any Error)?
 
-    init(on loop: EventLoop, _ sources: Sources, keys: [PublicKey], watch: Duration?, state: StateDirectory?, log: Log) {
+    init(on loop: EventLoop, _ sources: Sources, _ judge: Judge, keys: [PublicKey], watch: Duration?) {
         self.loop = loop
         resolver = Resolver(sources)
         waiting = keys
         self.watch = watch
-        self.state = state
-        self.log = log
+        self.judge = judge
     }
 
     /// The exit status of the worst that happened: a key for which no source answered, then one that nobody has, then one of which
@@ -61,7 +59,7 @@ final class ResolveLoop {
         let key = packet.publicKey
         do throws(StateError) {
             // What slower sources have may be as new as what was seen before.
-            guard try isNews(packet) else { return }
+            guard try judge.isNews(packet) else { return }
         } catch { return end(CommandError(error)) }
         if printed[key].map({ packet.isMoreRecent(than: $0) }) ?? true {
             printed[key] = packet
@@ -75,7 +73,10 @@ final class ResolveLoop {
 
     private func finish(_ key: PublicKey, _ resolution: Resolution) {
         searches[key] = nil
-        explain(key, resolution)
+        if let problem = judge.problem(key, resolution) {
+            judge.log.error("\(key): \(problem.message)", hint: problem.hint)
+            statuses.insert(problem.status)
+        }
         if let watch {
             timers[key] = Timer(on: loop) { [unowned self] in
                 waiting.append(key)
@@ -84,43 +85,6 @@ final class ResolveLoop {
             timers[key]?.start(after: watch)
         }
         proceed()
-    }
-
-    /// A packet that is older than one seen in an earlier run is no news, whoever shows it.
-    private func isNews(_ packet: SignedPacket) throws(StateError) -> Bool {
-        let now = WallClock.microseconds
-        if packet.timestamp > now + Self.clockTolerance {
-            log.warning("\(packet.publicKey): the packet is stamped \((packet.timestamp - now) / 1_000_000) s in the future",
-                        hint: "a clock is wrong; nothing is signed for this key until then")
-        }
-        guard let state else { return true }
-        if let seen = try state.floor(of: packet.publicKey).packet, seen.isMoreRecent(than: packet) { return false }
-        try state.note([packet], of: packet.publicKey, now: now)
-        return true
-    }
-
-    /// Microseconds: clocks differ by some.
-    private static let clockTolerance: UInt64 = 2_000_000
-
-    private func explain(_ key: PublicKey, _ resolution: Resolution) {
-        for (source, reason) in resolution.failures { log.debug("\(key): \(source): \(reason)") }
-        if let sequence = resolution.invalidSequence, sequence > resolution.packet?.timestamp ?? 0 {
-            log.warning("\(key): the key's newest item (\(sequence)) is no packet")
-        }
-        if let packet = resolution.packet {
-            guard let seen = try? state?.floor(of: key).packet, seen.isMoreRecent(than: packet) else { return }
-            log.error("\(key): only a packet of \(HTTPDate.text(microseconds: packet.timestamp)) is found, older than one seen before, of "
-                          + HTTPDate.text(microseconds: seen.timestamp),
-                      hint: "somebody shows an old one again, or the newer is forgotten: publish it again")
-            statuses.insert(.tryAgain)
-        } else if resolution.answered == 0 {
-            let reasons = resolution.failures.map { "\($0.source): \($0.reason)" }.joined(separator: "; ")
-            log.error("\(key): no source answered (\(reasons))")
-            statuses.insert(.unreachable)
-        } else {
-            log.error("\(key): nobody has a packet of this key")
-            statuses.insert(.keyNotFound)
-        }
     }
 
     private func end(_ error: any Error) {
