@@ -163,7 +163,7 @@ _pkarr-resolve() {
     local -a unparsed_words=("${COMP_WORDS[@]:1:${COMP_CWORD}}")
 
     local -a repeating_flags=()
-    local -a non_repeating_flags=(--no-relays --no-dht --testnet --audit --verbose -v --version -h --help)
+    local -a non_repeating_flags=(--no-relays --no-dht --testnet --stdin --audit --verbose -v --version -h --help)
     local -a repeating_options=(--relay --bootstrap)
     local -a non_repeating_options=(--state --watch --log-format)
     __pkarr-resolve_offer_flags_options -1

@@ -20,7 +20,7 @@ function __pkarr-resolve_parse_tokens -S
     set -l unparsed_tokens (__pkarr-resolve_tokens -pc)
     switch $unparsed_tokens[1]
     case 'pkarr-resolve'
-        __pkarr-resolve_parse_subcommand -r 1 'relay=+' 'no-relays' 'bootstrap=+' 'no-dht' 'testnet' 'state=' 'watch=' 'audit' 'log-format=' 'v/verbose' 'version' 'h/help'
+        __pkarr-resolve_parse_subcommand -r 1 'relay=+' 'no-relays' 'bootstrap=+' 'no-dht' 'testnet' 'state=' 'watch=' 'stdin' 'audit' 'log-format=' 'v/verbose' 'version' 'h/help'
         switch $unparsed_tokens[1]
         case 'help'
             __pkarr-resolve_parse_subcommand -r 1 'version'
@@ -84,6 +84,7 @@ complete -c 'pkarr-resolve' -n '__pkarr-resolve_should_offer_completions_for_fla
 complete -c 'pkarr-resolve' -n '__pkarr-resolve_should_offer_completions_for_flags_or_options "pkarr-resolve" testnet' -l 'testnet' -d 'Publish and look in a Pubky testnet on this machine: localhost:6881 and http://localhost:15411.'
 complete -c 'pkarr-resolve' -n '__pkarr-resolve_should_offer_completions_for_flags_or_options "pkarr-resolve" state' -l 'state' -d 'Remember between runs in this directory (default: STATE_DIRECTORY, as systemd sets it, else nothing is remembered).' -rfka ''
 complete -c 'pkarr-resolve' -n '__pkarr-resolve_should_offer_completions_for_flags_or_options "pkarr-resolve" watch' -l 'watch' -d 'Look again this often, and write a line each time there is something newer.' -rfka ''
+complete -c 'pkarr-resolve' -n '__pkarr-resolve_should_offer_completions_for_flags_or_options "pkarr-resolve" stdin' -l 'stdin' -d 'Read keys from standard input, and answer each with a line.'
 complete -c 'pkarr-resolve' -n '__pkarr-resolve_should_offer_completions_for_flags_or_options "pkarr-resolve" audit' -l 'audit' -d 'Write what each DHT node and relay has of the key, and a verdict, instead of the packet.'
 complete -c 'pkarr-resolve' -n '__pkarr-resolve_should_offer_completions_for_flags_or_options "pkarr-resolve" log-format' -l 'log-format' -d 'How messages on standard error look.' -rfka 'text json'
 complete -c 'pkarr-resolve' -n '__pkarr-resolve_should_offer_completions_for_flags_or_options "pkarr-resolve" v verbose' -l 'verbose' -s 'v' -d 'Say more on standard error.'

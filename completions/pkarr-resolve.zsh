@@ -49,6 +49,7 @@ _pkarr-resolve() {
         '--testnet[Publish and look in a Pubky testnet on this machine\: localhost\:6881 and http\://localhost\:15411.]'
         '--state[Remember between runs in this directory (default\: STATE_DIRECTORY, as systemd sets it, else nothing is remembered).]:DIR:'
         '--watch[Look again this often, and write a line each time there is something newer.]:duration:'
+        '--stdin[Read keys from standard input, and answer each with a line.]'
         '--audit[Write what each DHT node and relay has of the key, and a verdict, instead of the packet.]'
         '--log-format[How messages on standard error look.]:text|json:{__pkarr-resolve_complete "${___log_format[@]}"}'
         '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'

@@ -80,3 +80,32 @@ def descriptors_of(process, path):
         last.is_closed()
         last.close()
     return len(os.listdir(f"/proc/{process.pid}/fd"))
+
+
+class ClientBridge:
+    """A bridge beside a client, to which quic-dial connects: asks for streams."""
+
+    def __init__(self, path):
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.settimeout(PATIENCE)
+        self.listener.bind(str(path))
+        self.listener.listen()
+
+    def accept(self):
+        """The dialler that connects next, as a Handover."""
+        dialler = Handover.__new__(Handover)
+        dialler.socket, _ = self.listener.accept()
+        dialler.socket.settimeout(PATIENCE)
+        return dialler
+
+    @staticmethod
+    def ask(dialler, number, peer, **fields):
+        """Asks for a stream to a peer; the near end of its socket."""
+        near, far = socket.socketpair()
+        dialler.send({"open": {"id": number, "peer": peer, **fields}}, far.fileno())
+        far.close()
+        near.settimeout(PATIENCE)
+        return near
+
+    def close(self):
+        self.listener.close()

@@ -256,7 +256,7 @@ def test_a_signal_ends_it_cleanly(service, hanging, new_key, number):
 
 
 @pytest.mark.parametrize("arguments", [
-    [], ["short"], ["y" * 51 + "9"], ["pk:" + "y" * 51], ["--watch", "0s", "y" * 52], ["--watch", "never", "y" * 52],
+    [], ["--stdin", "y" * 52], ["--stdin", "--watch", "1m"], ["--stdin", "--audit"], ["short"], ["y" * 51 + "9"], ["pk:" + "y" * 51], ["--watch", "0s", "y" * 52], ["--watch", "never", "y" * 52],
     ["--no-dht", "--no-relays", "y" * 52], ["--relay", "nonsense", "y" * 52]])
 def test_wrong_arguments(resolve, arguments):
     assert resolve(*arguments).status == 64
@@ -270,3 +270,60 @@ def test_messages_as_objects(resolve, relay, new_key):
     done = resolve(*only(relay(says(b"", 404))), "--log-format", "json", new_key().name)
     message = json.loads(done.err)
     assert (message["level"], message["command"]) == ("error", "pkarr-resolve")
+
+
+def test_keys_on_standard_input_are_answered_each_with_a_line(resolve, relay, new_key):
+    """In any form, with or without a packet; what asks for nothing is passed over, and a bad line costs nobody else an answer."""
+    key, nobodys = new_key(), new_key()
+    server = relay(lambda method, name, *rest: (200, {}, key.payload()) if name == key.name else (404, {}, b""))
+    done = resolve(*only(server), "--stdin", input=lines(
+        key.name, {"listening": "127.0.0.1:1"}, "", {"public_key": nobodys.name, "fresh": False}, "nonsense", {"public_key": 5}, f"  pk:{key.name}\r"))
+    answers = done.objects
+    assert sorted(answer["public_key"] for answer in answers) == sorted([key.name, nobodys.name, key.name])
+    assert [answer for answer in answers if answer["public_key"] == nobodys.name] == [
+        {"public_key": nobodys.name, "status": 68, "error": "nobody has a packet of this key"}]
+    assert {answer["timestamp"] for answer in answers if answer["public_key"] == key.name} == {NOW}
+    assert done.status == 65
+    assert "line 5" in done.err and "line 6" in done.err
+
+
+def test_without_a_bad_line_the_answers_tell_all(resolve, relay, dead_port, new_key):
+    done = resolve(*only(f"http://{dead_port}"), "--stdin", input=lines(new_key().name))
+    assert (done.status, done.objects[0]["status"]) == (0, 69)
+    assert resolve(*only(relay(says(b"", 404))), "--stdin").status == 0
+
+
+def test_questions_about_one_key_share_a_look_up_but_for_fresh_ones(service, relay, new_key):
+    """The second question comes while the relay is still silent, and so does the fresh one, which has to be asked again."""
+    key, silent, asked = new_key(), threading.Event(), threading.Semaphore(0)
+
+    def slow(*request):
+        asked.release()
+        assert silent.wait(60)
+        return 200, {}, key.payload(timestamp=NOW + server.count("GET"))
+
+    server = relay(slow)
+    resolving = service("pkarr-resolve", *only(server), "--stdin")
+    for question in (key.name, {"public_key": key.name}, {"public_key": key.name, "fresh": True}):
+        resolving.process.stdin.write(lines(question))
+        resolving.process.stdin.flush()
+        if question == key.name:
+            assert asked.acquire(timeout=60)
+    # A key that nobody is asked about yet: when this has been asked, the lines before it have been read.
+    resolving.process.stdin.write(lines(new_key().name))
+    resolving.process.stdin.flush()
+    assert asked.acquire(timeout=60)
+    silent.set()
+    stamps = []
+    while len(stamps) < 3:
+        answer = resolving.next()
+        if answer["public_key"] == key.name:
+            stamps.append(answer["timestamp"])
+    assert stamps[0] == stamps[1] != stamps[2]
+    assert [request[1] for request in server.requests].count(key.name) == 2
+
+
+def test_many_more_questions_than_look_ups_at_once_are_all_answered(resolve, relay, new_key):
+    keys = [new_key() for _ in range(700)]
+    done = resolve(*only(relay(says(b"", 404))), "--stdin", input=lines(*(key.name for key in keys)))
+    assert (done.status, {answer["public_key"] for answer in done.objects}) == (0, {key.name for key in keys})
