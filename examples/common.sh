@@ -1,5 +1,5 @@
 #!/bin/sh
-# What homeserver-gateway and pubky-fetch share: messages, their configuration file, the life of their stages. Not run by itself.
+# What the scripts share: messages, configuration files, the life of stages. Not run by itself.
 # shellcheck disable=SC2034 # the variables are for those scripts
 
 program=${0##*/}
@@ -9,9 +9,13 @@ newline='
 IFS=$newline
 set -f
 
+# Into the journal, a line begins with its priority (sd-daemon(3)).
+priority=''
+[ -z "${JOURNAL_STREAM-}" ] || [ "$JOURNAL_STREAM" != "$(stat -L -c %d:%i "/proc/$$/fd/2" 2>/dev/null)" ] || priority='<3>'
+
 # fail STATUS MESSAGE
 fail() {
-    printf '%s: %s\n' "$program" "$2" >&2
+    printf '%s%s: %s\n' "$priority" "$program" "$2" >&2
     exit "$1"
 }
 
@@ -127,16 +131,36 @@ default_bootstraps() {
     [ -n "${PKARR_BOOTSTRAP+set}" ] || printf '%s\n' router.bittorrent.com:6881 dht.libtorrent.org:25401 relay.pkarr.org:6881
 }
 
-# Stages: commands that run side by side. Each holds the writing end of a pipe of its own, which closes with the process however that
-# ends; somebody reads the other end and tells. So nothing is polled, and the process id is the command's own.
+# state_directory WHAT: puts where to remember between runs into $state; WHAT would have said it.
+state_directory() {
+    # systemd separates several with colons.
+    state=${STATE_DIRECTORY-}
+    state=${state%%:*}
+    [ -z "$state" ] || return 0
+    state=${XDG_STATE_HOME:-${HOME:+$HOME/.local/state}}
+    [ -n "$state" ] || fail 78 "$1 is missing, and neither XDG_STATE_HOME nor HOME is set"
+    state=$state/keyhole
+}
 
-stages=''
+# public_key_of KEYFILE OPTION...: puts the public key into $public_key. A packet of no use to anybody shows it, and that the key file and
+# the records that the options name are good, before anything starts.
+public_key_of() {
+    key_file=$1
+    shift
+    packet=$(echo '{"records":[]}' | STATE_DIRECTORY='' pkarr-build --key "$key_file" "$@" --at 1) || exit
+    public_key=$(printf '%s\n' "$packet" | sed -n 's/.*"public_key":"\([a-z0-9]*\)".*/\1/p')
+}
 
 # Makes a folder that goes away with this script, $run.
 make_folder() {
     run=$(mktemp -d "${XDG_RUNTIME_DIR:-${TMPDIR:-/tmp}}/keyhole.XXXXXX") || fail 78 "can't make a folder for sockets"
     trap 'rm -rf "$run"' EXIT
 }
+
+# Stages: commands that run side by side. Each holds the writing end of a pipe of its own, which closes with the process however that
+# ends; somebody reads the other end and tells. So nothing is polled, and the process id is the command's own.
+
+stages=''
 
 # Makes the folder for pipes and sockets, and the pipe that events come through, descriptor 9.
 open_stages() {

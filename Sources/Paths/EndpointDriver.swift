@@ -68,9 +68,13 @@ public final class EndpointDriver: DatagramSink {
     ///
     /// - Returns: Its number for ``NetworkPath/transport``.
     @discardableResult
-    public func bind(_ address: SocketAddress) throws(SystemError) -> Int {
+    public func bind(_ address: SocketAddress) throws(SystemError) -> Int { try listen(at: .address(address)) }
+
+    /// Takes datagrams at an address, or from a socket that the service manager has bound.
+    @discardableResult
+    public func listen(at place: ListeningPlace) throws(SystemError) -> Int {
         let socket = try UDPSocket(
-            on: loop, bind: address, index: sockets.count,
+            on: loop, at: place, index: sockets.count,
             receiver: { [unowned self] in receive($0, on: $1, ecn: $2) })
         sockets.append(socket)
         candidates.add(socket: socket.localAddress)

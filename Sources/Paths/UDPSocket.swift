@@ -28,13 +28,20 @@ public final class UDPSocket {
     /// - Parameters:
     ///   - index: What ``NetworkPath/transport`` is for datagrams of this socket.
     ///   - receiver: Called for each datagram; the bytes are valid during the call.
-    public init(
+    public convenience init(
         on loop: EventLoop, bind address: SocketAddress, index: Int, receiver: @escaping (UnsafeRawBufferPointer, NetworkPath, UInt8) -> Void
     ) throws(SystemError) {
-        let socket = try Sockets.udp(bind: address)
-        keyhole_udp_configure(socket.number, address.ip.isV6, Self.kernelBuffer)
+        try self.init(on: loop, at: .address(address), index: index, receiver: receiver)
+    }
+
+    /// - Parameter place: An address, or a socket that the service manager has bound.
+    public init(
+        on loop: EventLoop, at place: ListeningPlace, index: Int, receiver: @escaping (UnsafeRawBufferPointer, NetworkPath, UInt8) -> Void
+    ) throws(SystemError) {
+        let socket = try place.udp()
         localAddress = try Sockets.localAddress(socket.number)
-        isWildcard = address.ip.isUnspecified
+        keyhole_udp_configure(socket.number, localAddress.ip.isV6, Self.kernelBuffer)
+        isWildcard = localAddress.ip.isUnspecified
         self.index = index
         self.receiver = receiver
         let count = keyhole_udp_most_messages

@@ -7,12 +7,12 @@ public enum ListeningPlace: Equatable, Sendable {
     case socket(Int32)
 
     /// The UDP socket; see ``Sockets/udp(bind:receiveBuffer:)``.
-    public func udp(receiveBuffer: Int32) throws(SystemError) -> FileDescriptor {
+    public func udp(receiveBuffer: Int32? = nil) throws(SystemError) -> FileDescriptor {
         switch self {
         case .address(let address): return try Sockets.udp(bind: address, receiveBuffer: receiveBuffer)
         case .socket(let number):
             let socket = FileDescriptor(owning: number)
-            try Sockets.setOption(number, SOL_SOCKET, SO_RCVBUF, receiveBuffer)
+            if let receiveBuffer { try Sockets.setOption(number, SOL_SOCKET, SO_RCVBUF, receiveBuffer) }
             return socket
         }
     }

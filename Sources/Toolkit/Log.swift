@@ -2,6 +2,7 @@
 //   stdout   data, one JSON object a line; see StandardOutput
 //   stderr   everything for a person or a log, through this file: "command: message", lower case, no full stop, a hint on a
 //            line of its own; as JSON objects with --log-format json
+//            into the journal, each line begins with its priority (sd-daemon(3))
 // Text that came from a file or the network is escaped before it reaches a terminal.
 
 import ArgumentParser
@@ -17,6 +18,17 @@ public enum LogFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
 public struct Log: Sendable {
     public enum Level: Int, Comparable, Sendable {
         case error, warning, notice, debug
+
+        /// `<3>`, as syslog counts.
+        fileprivate var journalPrefix: String {
+            switch self {
+            case .error: "<3>"
+            case .warning: "<4>"
+            case .notice: "<5>"
+            case .debug: "<7>"
+            }
+        }
+
         public static func < (left: Level, right: Level) -> Bool { left.rawValue < right.rawValue }
     }
 
@@ -36,13 +48,21 @@ public struct Log: Sendable {
     public func notice(_ message: @autoclosure () -> String) { if level >= .notice { write(.notice, message(), nil) } }
     public func debug(_ message: @autoclosure () -> String) { if level >= .debug { write(.debug, message(), nil) } }
 
+    /// Whether standard error is the journal that the service manager has named (systemd.exec(5), `JOURNAL_STREAM`).
+    private static let isForJournal: Bool = {
+        var status = stat()
+        guard let named = getenv("JOURNAL_STREAM"), fstat(STDERR_FILENO, &status) == 0 else { return false }
+        return String(cString: named) == "\(status.st_dev):\(status.st_ino)"
+    }()
+
     private func write(_ level: Level, _ message: String, _ hint: String?) {
         guard level <= self.level else { return }
         let text: String
         switch format {
         case .text:
+            let start = (Self.isForJournal ? level.journalPrefix : "") + command
             let prefix = level == .warning ? "warning: " : ""
-            text = "\(command): \(prefix)\(printable(message))\n" + (hint.map { "\(command): hint: \(printable($0))\n" } ?? "")
+            text = "\(start): \(prefix)\(printable(message))\n" + (hint.map { "\(start): hint: \(printable($0))\n" } ?? "")
         case .json:
             var object = JSONObject(members: [
                 ("time", .integer(Int64(WallClock.microseconds))), ("level", .string("\(level)")),

@@ -170,6 +170,8 @@ final class Announcer {
         endpoint.addresses = driver.candidates.published
         driver.endpoint.expectsCopies = !endpoint.addresses.isEmpty
         try StandardOutput.write(.object(endpoint.json))
+        let places = endpoint.relayURLs.map(\.description) + endpoint.addresses.map(\.description)
+        ServiceManager.tellReady(status: "\(endpoint.id) at \(places.isEmpty ? "no address" : places.joined(separator: ", "))")
     }
 
     private func end(_ error: any Error) {

@@ -66,6 +66,18 @@ struct QUICListen: ToolkitCommand {
         if !alpn.isEmpty && !QUIC.Configuration(alpn: alpn).isValid { throw ValidationError("--alpn takes up to 16 names of 1 to 255 bytes") }
     }
 
+    /// Takes the sockets that a service manager has opened, and opens those that the options name, or any.
+    private func listen(over driver: EndpointDriver) throws(CommandError) {
+        do throws(SystemError) {
+            let sockets = try ActivatedSockets.take()
+            for socket in sockets { try driver.listen(at: .socket(socket.descriptor)) }
+            for address in bind { try driver.bind(address) }
+            if bind.isEmpty, sockets.isEmpty { try driver.bindAnywhere() }
+        } catch {
+            throw CommandError(.configuration, "can't listen on \(bind.map(\.description).joined(separator: ", ")): \(error)")
+        }
+    }
+
     func execute(log: Log) throws -> ExitStatus {
         if let bridge { try checkSocketPath(bridge) }
         let key = try KeyFile.read(key)
@@ -74,12 +86,7 @@ struct QUICListen: ToolkitCommand {
         configuration.retryThreshold = retryThreshold
         let relayList = try relays.list()
         let driver = EndpointDriver(key: key, configuration: configuration, relayToken: try relays.readToken(), on: loop)
-        do throws(SystemError) {
-            for address in bind { try driver.bind(address) }
-            if bind.isEmpty { try driver.bindAnywhere() }
-        } catch {
-            throw CommandError(.configuration, "can't listen on \(bind.map(\.description).joined(separator: ", ")): \(error)")
-        }
+        try listen(over: driver)
 
         let backend: any StreamBackend
         var client: HandoverClient?
