@@ -7,6 +7,7 @@
 #include <linux/rtnetlink.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -81,6 +82,9 @@ int keyhole_file_status(int descriptor, struct keyhole_file_status *status) {
 }
 
 int keyhole_open(const char *path, int flags, uint32_t mode) { return open(path, flags | O_CLOEXEC, (mode_t)mode); }
+
+/* With a valid argument it can't fail. */
+void keyhole_forbid_core_dumps(void) { prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
 
 char **keyhole_environment(void) { return environ; }
 

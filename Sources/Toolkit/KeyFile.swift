@@ -6,8 +6,14 @@ import Platform
 public enum KeyFile {
     /// Reads a secret key.
     ///
-    /// - Throws: ``CommandError``: status 77 when the file can't be read or others can read it, 78 when it is missing or holds no key.
+    /// - Throws: ``CommandError``: status 77 when the file can't be read or others can read it, 78 when it is missing or holds no key, 64
+    ///   when the key itself was given.
     public static func read(_ path: String) throws(CommandError) -> SecretKey {
+        // Said like another name it would go into logs as well.
+        if path.utf8.count == 64, bytes(hexadecimal: path) != nil {
+            throw CommandError(.usage, "the key itself was given instead of the name of its file",
+                               hint: "others may have seen it among the processes: make another one, with pkarr-build --generate-key FILE")
+        }
         let content = try SecretFile.read(path, kind: "key file", ifMissing: "make one: pkarr-build --generate-key \(printable(path))")
         let trimmed = SecretFile.trimmed(content)
         if let seed = bytes(hexadecimal: String(decoding: trimmed, as: UTF8.self)), let key = SecretKey(seed: seed) { return key }
@@ -19,6 +25,7 @@ public enum KeyFile {
     ///
     /// - Throws: ``CommandError``, status 77 or 78.
     public static func generate(_ path: String) throws(CommandError) -> SecretKey {
+        forbidCoreDumps()
         let key = SecretKey.generate()
         let shown = printable(path)
         do throws(SystemError) {

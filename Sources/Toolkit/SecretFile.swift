@@ -13,6 +13,7 @@ enum SecretFile {
     ///   - hint: What to do when there is none.
     /// - Throws: ``CommandError``: status 77 when the file can't be read or others can read it, 78 when it is missing.
     static func read(_ path: String, kind: String, ifMissing hint: String? = nil) throws(CommandError) -> [UInt8] {
+        forbidCoreDumps()
         let shown = printable(path)
         do throws(SystemError) {
             let file = try FileDescriptor.open(path, O_RDONLY)

@@ -42,6 +42,7 @@ enum RelayFiles {
     }
 
     private static func read(_ path: String, _ what: String, limit: Int) throws(CommandError) -> (content: [UInt8], permissions: UInt32) {
+        forbidCoreDumps()
         do throws(SystemError) {
             let file = try FileDescriptor.open(path, O_RDONLY)
             let permissions = try FileStatus(of: file.number).permissions

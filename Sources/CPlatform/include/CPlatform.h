@@ -51,6 +51,9 @@ int keyhole_network_changes(void);
 /* Receives all that waits on a non-blocking socket, also errors, and forgets it. */
 void keyhole_discard_input(int socket);
 
+/* prctl(PR_SET_DUMPABLE, 0). */
+void keyhole_forbid_core_dumps(void);
+
 /* open(), which is variadic. */
 int keyhole_open(const char *path, int flags, uint32_t mode);
 
