@@ -1,5 +1,6 @@
 import Crypto
 import EventLoop
+import Iroh
 import Platform
 import Tunnel
 
@@ -62,6 +63,8 @@ final class LadderRequest: UpstreamRequest {
     private func wait(for keys: [PublicKey], now: Instant) {
         guard now < deadline else { return giveUp(LadderError(.unreachable, "nobody has said where \(keys[0]) is")) }
         for key in keys where !connector.wants(key, isFresh: isSecondRound, now: now) {
+            // The dialler may have been told by somebody else where the peer is.
+            if route.host == KeyedHost(key), !isSecondRound, connector.hasTunnels { return begin([[.tunnel(EndpointAddress(id: key))]], now: now) }
             return giveUp(LadderError(.unreachable, "there is nobody to ask where \(key) is"))
         }
         timer.start(after: min(deadline - now, PacketBook.patience))
@@ -80,6 +83,10 @@ final class LadderRequest: UpstreamRequest {
             // What was known before may be out of date.
             return walk.keys.contains(where: { isKnownLonger($0, now: now) }) ? lost(now: now) : explain(walk)
         }
+        begin(rungs, now: now)
+    }
+
+    private func begin(_ rungs: [[Way]], now: Instant) {
         tried.formUnion(rungs.joined())
         race = Race(rungs, until: deadline)
         told = 0

@@ -39,6 +39,8 @@ final class TunnelAttempt: Attempt {
         (handshake, near) = (nil, nil)
     }
 
+    private var isPlaced: Bool { !endpoint.addresses.isEmpty || !endpoint.relayURLs.isEmpty }
+
     /// Asks for the stream, once. Until there is a dialler, the attempt waits.
     func ask(_ dialler: HandoverChannel) {
         guard completion != nil, !isAsked else { return }
@@ -49,7 +51,7 @@ final class TunnelAttempt: Attempt {
             let farEnd = DescriptorOwner(FileDescriptor(owning: far))
             self.near = DescriptorOwner(FileDescriptor(owning: near))
             try Sockets.setNonblocking(near)
-            dialler.handOver(far, HandoverRequest(peer: endpoint.id, endpoint: endpoint)) { [weak self] result in
+            dialler.handOver(far, HandoverRequest(peer: endpoint.id, endpoint: isPlaced ? endpoint : nil)) { [weak self] result in
                 // The dialler has its own by now.
                 _ = farEnd.take()
                 self?.answered(result)

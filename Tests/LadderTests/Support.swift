@@ -33,10 +33,12 @@ func keyed(_ address: String, _ number: UInt8 = 1) -> Way { .keyed(KeyedAddress(
 extension EventLoop {
     /// Runs until the condition holds, or until a loaded machine too would have come so far.
     func run(until condition: () -> Bool, sourceLocation: SourceLocation = #_sourceLocation) {
-        var isOver = false
-        let watchdog = Timer(on: self) { isOver = true }
-        watchdog.start(after: .seconds(60))
-        while !condition(), !isOver { runOnce() }
+        let end = Instant.now + .seconds(60)
+        // A round of the loop may do something at its beginning and then wait: the condition is looked at often.
+        let tick = Timer(on: self) {}
+        tick.start(after: .milliseconds(5), every: .milliseconds(5))
+        while !condition(), Instant.now < end { runOnce() }
+        tick.stop()
         #expect(condition(), sourceLocation: sourceLocation)
     }
 }

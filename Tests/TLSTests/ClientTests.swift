@@ -5,6 +5,8 @@ import TestSupport
 
 @testable import TLS
 
+private let seed = RawKeyServer.exampleSeed, key = RawKeyServer.exampleKey
+
 private final class Wire {
     let client: FileDescriptor, server: FileDescriptor
 
