@@ -176,7 +176,7 @@ open_stages() {
 ask_stages() {
     for entry in $stages; do
         case ${entry%%=*} in
-            quic-listen | quic-dial | tunnel-bridge) kill -USR1 "${entry#*=}" 2>/dev/null || : ;;
+            quic-listen | quic-dial | tunnel-bridge | pkarr-publish | pkarr-serve) kill -USR1 "${entry#*=}" 2>/dev/null || : ;;
         esac
     done
 }

@@ -22,11 +22,14 @@ final class PublishReport {
     private var rejected = 0
     private var wasInterrupted = false
     private var statuses: Set<ExitStatus> = []
+    private var lastStored: Instant?
+    private var standing: StatusReport!
 
     init(on loop: EventLoop, isEndless: Bool, log: Log) {
         self.log = log
         self.isEndless = isEndless
         progress = Progress(total: nil, now: .now)
+        standing = StatusReport(on: loop, log: log) { [unowned self] in text }
         guard !isEndless else { return }
         line = ProgressLine(on: loop) { [unowned self] in "\(log.command): \(progress.text(now: .now))" }
         // Only who is shown a total has to pay for it.
@@ -40,6 +43,13 @@ final class PublishReport {
 
     /// Whether nothing is left that another run could achieve.
     var isComplete: Bool { tally.count(.unreachable) == 0 && tally.count(.conflict) == 0 }
+
+    /// For the status line.
+    private var text: String {
+        line?.clear()
+        let age = lastStored.map { "last stored \((Instant.now - $0).components.seconds) s ago" } ?? "nothing stored yet"
+        return "\(progress.done) packets done, \(progress.failed) of them not stored, \(age)"
+    }
 
     func skip() {
         progress.done += 1
@@ -78,6 +88,7 @@ final class PublishReport {
         }
         if !isEndless { tally.note(receipt) }
         progress.done += 1
+        if receipt.standing == .stored { lastStored = .now }
         explain(receipt)
     }
 

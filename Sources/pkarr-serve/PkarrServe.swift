@@ -98,6 +98,10 @@ struct PkarrServe: ToolkitCommand {
                 server.drain(patience: Self.patience) { service.finish(.done) }
             }
         }
+        let status = StatusReport(on: loop, log: log) {
+            "\(server.connections) HTTP connections open of \(server.accepted), \(node.knownNodes) DHT nodes known, "
+                + "\(node.storedItems) items for others in \(spelled(bytes: UInt64(node.storedBytes)))"
+        }
         var addresses = JSONObject(members: [
             ("dht", .string("\(node.localAddresses[0])")), ("http", .string("http://\(server.address)")),
             ("dht_addresses", .array(node.localAddresses.map { .string("\($0)") })),
@@ -109,7 +113,7 @@ struct PkarrServe: ToolkitCommand {
             log.notice("ready: \(JSONValue.object(addresses).text)")
         }
         ServiceManager.tellReady()
-        _ = withExtendedLifetime((output, watchers)) { service.run() }
+        _ = withExtendedLifetime((output, watchers, status)) { service.run() }
         if !isEnding { ServiceManager.tellStopping() }
         door?.close()
         server.close()

@@ -22,6 +22,7 @@ final class RunningRelay {
     private var watchers: [SignalWatcher] = []
     private var isEnding = false
     private var hasSaidFull = false
+    private var status: StatusReport!
     private var listening: [String: [JSONValue]] = [:]
 
     init(on loop: EventLoop, _ options: QUICRelay, log: Log) throws {
@@ -42,6 +43,12 @@ final class RunningRelay {
         service = Service(on: loop, signals: [])
         hub.onEvent = { [unowned self] in report($0) }
         server.onError = { [unowned self] error in self.log.error("can't take a connection: \(error.reason)") }
+        status = StatusReport(on: loop, log: log) { [unowned self] in
+            let counters = hub.counters
+            return "\(hub.clients) clients, \(hub.connections) connections, \(spelled(bytes: counters.relayedBytes)) passed on, "
+                + "\(counters.droppedUnknown + counters.droppedFull + counters.droppedUnusable) frames dropped, \(counters.denied) clients denied, "
+                + "\(counters.refused) connections refused"
+        }
         try listen()
         for number in [SIGINT, SIGTERM] { watchers.append(SignalWatcher(on: loop, number) { [unowned self] in end() }) }
         watchers.append(SignalWatcher(on: loop, SIGHUP) { [unowned self] in readFilesAgain() })

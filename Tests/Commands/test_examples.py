@@ -506,6 +506,6 @@ def test_a_gateway_that_is_asked_what_goes_on_has_its_stages_tell(gateway, tmp_p
     one.next()
     one.process.send_signal(signal.SIGUSR1)
     log = tmp_path / "gateway.log"
-    wait_for(lambda: all(f"{name}: status: " in log.read_text() for name in ("quic-listen", "tunnel-bridge")))
+    wait_for(lambda: all(f"{name}: status: " in log.read_text() for name in ("quic-listen", "tunnel-bridge", "pkarr-publish")))
     # The others, which have nothing to tell, have not taken it amiss.
     assert set(stages(one)) == set(STAGES) and one.stop() == 0

@@ -7,7 +7,7 @@ import socket
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from conftest import PATIENCE
+from conftest import PATIENCE, lines
 from quic_commands import LISTENER, ask, id_of
 
 AMOUNT = 300_000
@@ -109,3 +109,20 @@ def test_a_file_that_can_not_be_written_is_a_mistake_of_the_call(run, key_file, 
     done = run(name, *arguments[:place], "--metrics", tmp_path / "nowhere" / "file.prom", *arguments[place:])
     assert done.status == 78 and re.search(rf"^{name}: metrics file .*/file.prom: No such file or directory$", done.err, re.MULTILINE)
     assert os.listdir(tmp_path) in ([], [f"secret-{LISTENER}"])
+
+
+def test_a_relay_tells_of_its_clients(service):
+    relay = service("quic-relay", "--http", "127.0.0.1:0")
+    relay.next()
+    assert status(relay) == "0 clients, 0 connections, 0 B passed on, 0 frames dropped, 0 clients denied, 0 connections refused"
+
+
+def test_a_dht_node_tells_of_the_network_and_a_publisher_of_its_last_packet(service, new_key):
+    node = service("pkarr-serve", "--dht-bind", "127.0.0.1:0", "--http", "127.0.0.1:0")
+    addresses = node.next()
+    publisher = service("pkarr-publish", "--no-relays", "--bootstrap", addresses["dht"], "--refresh", "1h")
+    publisher.process.stdin.write(lines(new_key().packet()))
+    publisher.process.stdin.flush()
+    assert publisher.next()["stored"]
+    assert re.fullmatch(r"1 packets done, 0 of them not stored, last stored \d+ s ago", status(publisher))
+    assert re.fullmatch(r"0 HTTP connections open of 0, \d+ DHT nodes known, 1 items for others in \d+(\.\d k| )B", status(node))
