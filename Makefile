@@ -3,6 +3,7 @@
 #   make deps demo          install what the build needs, build, run the demo
 #   make test-deps test     install what the tests need, run them all, quick ones first
 #   make install            into DESTDIR and prefix (/usr/local)
+#   make deb                a Debian package for the system that this is, in .build/deb
 #   make bench              the figures, each against what it has to reach
 #   make natlab-full        which path is taken between any two of the networks people are behind (as root), as a table and a picture
 #   make soak               a million requests of all kinds at pkarr-serve, whose memory has to stay where it is
@@ -14,12 +15,15 @@ prefix = /usr/local
 bindir = $(prefix)/bin
 mandir = $(prefix)/share/man
 datadir = $(prefix)/share
+docdir = $(datadir)/doc/keyhole
 unitdir = $(prefix)/lib/systemd/system
 SWIFT = swift
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 APT = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
 
 commands = homeserver-config iroh-txt keyhole-diagnose pkarr-build pkarr-publish pkarr-resolve pkarr-serve port-map quic-dial quic-listen quic-relay tunnel-bridge
+# POSIX shell, which joins them.
+scripts = homeserver-gateway pkarr-announce pubky-fetch
 # The standard libraries of Swift and C++ are linked in and relocations packed: a command starts in a few milliseconds, and runs where
 # no Swift is installed.
 release = --configuration release --static-swift-stdlib -Xswiftc -use-ld=lld -Xlinker -z -Xlinker pack-relative-relocs \
@@ -34,7 +38,7 @@ build_packages = gcc g++ pkg-config git ca-certificates libjansson-dev libsodium
 	libcurl4-openssl-dev libssl-dev libgnutls28-dev libngtcp2-dev libngtcp2-crypto-gnutls-dev libminiupnpc-dev \
 	libnatpmp-dev libtomlplusplus-dev
 demo_packages = curl python3
-test_packages = python3-venv shellcheck mandoc zsh fish chromium debootstrap debian-archive-keyring $(dns_packages) $(relay_packages) $(natlab_packages)
+test_packages = python3-venv shellcheck mandoc zsh fish chromium debootstrap debian-archive-keyring debhelper dpkg-dev lintian $(dns_packages) $(relay_packages) $(natlab_packages)
 # Clients and servers of ordinary DNS, and what makes a network for one of them.
 dns_packages = bind9-dnsutils knot-dnsutils ldnsutils dnsmasq-base unbound iproute2 util-linux
 # What stands before a relay, and reads its units.
@@ -45,7 +49,7 @@ natlab_packages = iproute2 nftables conntrack gcc tinyproxy miniupnpd-nftables m
 recipe_packages = openssh-server openssh-client rsync curl jq python3
 bench_packages = jq openssl haproxy ngtcp2-client ngtcp2-server nginx-light dnsperf
 
-.PHONY: build deps demo test-deps test lint unit commands race interop natlab natlab-full soak hostile fuzz debian13 debian13-packages bench completions install clean
+.PHONY: build deps demo test-deps test lint unit commands race interop natlab natlab-full soak hostile fuzz debian13 debian13-packages package bench completions install deb clean
 
 build: $(static)/libstdc++.a
 	$(SWIFT) build $(release)
@@ -66,7 +70,7 @@ test-deps: deps
 	$(APT) install -y --no-install-recommends $(test_packages) $(bench_packages)
 
 # Each suite's last line is its own runner's.
-test: lint unit commands interop natlab fuzz debian13
+test: lint unit commands interop natlab fuzz package debian13
 
 lint:
 	Tests/lint
@@ -105,6 +109,11 @@ hostile:
 fuzz:
 	Tests/Fuzz/run
 
+# The Debian package does its work on a Debian 12 that has nothing else, and leaves nothing behind.
+package: deb
+	lintian --allow-root --fail-on error,warning .build/deb/keyhole_*.deb
+	Tests/Debian12/install .build/deb/keyhole_*.deb
+
 debian13:
 	Tests/Debian13/build
 
@@ -130,6 +139,14 @@ $(venv)/installed: Tests/requirements.txt
 install:
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man5 $(DESTDIR)$(mandir)/man7
 	install -s $(commands:%=$(built)/%) $(DESTDIR)$(bindir)
+	install -d $(DESTDIR)$(datadir)/keyhole $(DESTDIR)$(docdir)/examples
+	for script in $(scripts); do \
+		sed 's|^\. "$$(dirname "$$0")/|. "$(datadir)/keyhole/|' examples/$$script > $(DESTDIR)$(bindir)/$$script && \
+		chmod 755 $(DESTDIR)$(bindir)/$$script || exit 1; \
+	done
+	sed 1d examples/common.sh > $(DESTDIR)$(datadir)/keyhole/common.sh
+	chmod 644 $(DESTDIR)$(datadir)/keyhole/common.sh
+	install -m 644 examples/*.conf $(DESTDIR)$(docdir)/examples
 	install -m 644 man/*.1 $(DESTDIR)$(mandir)/man1
 	install -m 644 man/*.5 $(DESTDIR)$(mandir)/man5
 	install -m 644 man/*.7 $(DESTDIR)$(mandir)/man7
@@ -141,10 +158,19 @@ install:
 	install -d $(DESTDIR)$(datadir)/bash-completion/completions $(DESTDIR)$(datadir)/zsh/site-functions \
 		$(DESTDIR)$(datadir)/fish/vendor_completions.d
 	for command in $(commands); do \
-		install -m 644 completions/$$command.bash $(DESTDIR)$(datadir)/bash-completion/completions/$$command && \
+		sed '1{/^#!/d;}' completions/$$command.bash > $(DESTDIR)$(datadir)/bash-completion/completions/$$command && \
+		chmod 644 $(DESTDIR)$(datadir)/bash-completion/completions/$$command && \
 		install -m 644 completions/$$command.zsh $(DESTDIR)$(datadir)/zsh/site-functions/_$$command && \
 		install -m 644 completions/$$command.fish $(DESTDIR)$(datadir)/fish/vendor_completions.d/$$command.fish || exit 1; \
 	done
 
+# In a folder of its own, so that nothing is left in this one.
+deb: build
+	rm -rf .build/deb
+	mkdir -p .build/deb/keyhole
+	cp -R debian README.md .build/deb/keyhole
+	cd .build/deb/keyhole && source=$(CURDIR) dpkg-buildpackage --build=binary --no-sign > ../log 2>&1 || { cat ../log >&2; exit 1; }
+	ls .build/deb/*.deb
+
 clean:
-	rm -rf .build .build-fuzz .build-debian13
+	rm -rf .build .build-fuzz .build-debian12 .build-debian13

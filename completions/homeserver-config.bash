@@ -202,7 +202,7 @@ _homeserver-config_records() {
 
 _homeserver-config_settings() {
     repeating_flags=()
-    non_repeating_flags=(--testnet --verbose -v --version -h --help)
+    non_repeating_flags=(--verbose -v --version -h --help)
     repeating_options=()
     non_repeating_options=(--log-format)
     __homeserver-config_offer_flags_options 1

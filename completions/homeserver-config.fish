@@ -25,7 +25,7 @@ function __homeserver-config_parse_tokens -S
         case 'records'
             __homeserver-config_parse_subcommand 1 'log-format=' 'v/verbose' 'version' 'h/help'
         case 'settings'
-            __homeserver-config_parse_subcommand 1 'testnet' 'log-format=' 'v/verbose' 'version' 'h/help'
+            __homeserver-config_parse_subcommand 1 'log-format=' 'v/verbose' 'version' 'h/help'
         case 'help'
             __homeserver-config_parse_subcommand -r 1 'version'
         end
@@ -90,7 +90,6 @@ complete -c 'homeserver-config' -n '__homeserver-config_should_offer_completions
 complete -c 'homeserver-config' -n '__homeserver-config_should_offer_completions_for_flags_or_options "homeserver-config records" v verbose' -l 'verbose' -s 'v' -d 'Say more on standard error.'
 complete -c 'homeserver-config' -n '__homeserver-config_should_offer_completions_for_flags_or_options "homeserver-config records" version' -l 'version' -d 'Show the version.'
 complete -c 'homeserver-config' -n '__homeserver-config_should_offer_completions_for_flags_or_options "homeserver-config records" h help' -s 'h' -l 'help' -d 'Show help information.'
-complete -c 'homeserver-config' -n '__homeserver-config_should_offer_completions_for_flags_or_options "homeserver-config settings" testnet' -l 'testnet' -d 'Publish and look in the network of pubky-testnet on this machine.'
 complete -c 'homeserver-config' -n '__homeserver-config_should_offer_completions_for_flags_or_options "homeserver-config settings" log-format' -l 'log-format' -d 'How messages on standard error look.' -rfka 'text json'
 complete -c 'homeserver-config' -n '__homeserver-config_should_offer_completions_for_flags_or_options "homeserver-config settings" v verbose' -l 'verbose' -s 'v' -d 'Say more on standard error.'
 complete -c 'homeserver-config' -n '__homeserver-config_should_offer_completions_for_flags_or_options "homeserver-config settings" version' -l 'version' -d 'Show the version.'

@@ -87,7 +87,6 @@ _homeserver-config_settings() {
     local -i ret=1
     local -ar ___log_format=('text' 'json')
     local -ar arg_specs=(
-        '--testnet[Publish and look in the network of pubky-testnet on this machine.]'
         ':dir:'
         '--log-format[How messages on standard error look.]:text|json:{__homeserver-config_complete "${___log_format[@]}"}'
         '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'

@@ -3,9 +3,8 @@ import Platform
 extension HomeserverConfiguration {
     /// How a gateway in front of this homeserver is set up: names and values of its configuration file, without the key file.
     ///
-    /// - Parameter isTestnet: Publish in the network of pubky-testnet on this machine instead (spec/pkarr-wire.md, 7).
     /// - Throws: ``ConfigurationProblem`` when the gateway is switched off, or can't know where the homeserver is.
-    public func gatewaySettings(isTestnet: Bool = false) throws(ConfigurationProblem) -> [(name: String, value: String)] {
+    public func gatewaySettings() throws(ConfigurationProblem) -> [(name: String, value: String)] {
         if iroh.isEnabled == false {
             throw ConfigurationProblem(place: iroh.enabledPlace, message: "discovery.iroh.enabled is false: the gateway is switched off")
         }
@@ -17,9 +16,7 @@ extension HomeserverConfiguration {
         if let url = iroh.relayURL { settings.append(("iroh-relay", url.description)) }
         if let alpn = iroh.alpn { settings.append(("alpn", alpn)) }
         if let seconds = iroh.timeToLive { settings.append(("ttl", "\(seconds)s")) }
-        settings += intervals
-        settings += isTestnet ? [("bootstrap", "localhost:6881"), ("relay", "http://localhost:15411")] : network
-        return settings.map { (name: $0.0, value: $0.1) }
+        return (settings + intervals + network).map { (name: $0.0, value: $0.1) }
     }
 
     /// The homeserver's packet is put again each hour, the endpoint's every 5 minutes, or what is the less of both (spec/pkarr-wire.md, 6.3).

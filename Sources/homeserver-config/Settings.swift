@@ -12,9 +12,6 @@ struct Settings: ToolkitCommand {
             """,
         version: toolkitVersion)
 
-    @Flag(help: "Publish and look in the network of pubky-testnet on this machine.")
-    var testnet = false
-
     @OptionGroup var directory: DataDirectory
 
     @OptionGroup var common: CommonOptions
@@ -25,7 +22,7 @@ struct Settings: ToolkitCommand {
             throw CommandError(.usage, "the folder's name holds control characters, which the lines can't")
         }
         do {
-            let settings = try configuration.gatewaySettings(isTestnet: testnet)
+            let settings = try configuration.gatewaySettings()
             try StandardOutput.write(line: "key=\"\(directory.path)/secret\"")
             for setting in settings { try StandardOutput.write(line: "\(setting.name)=\(setting.value)") }
         } catch let problem as ConfigurationProblem { throw directory.commandError(problem) }

@@ -42,7 +42,6 @@ def test_settings_are_lines_of_a_gateways_configuration(configured, tmp_path):
     done = configured("settings", '[discovery.iroh]\ntxt_ttl_seconds = 60\n')
     assert (done.status, done.err) == (0, "")
     assert done.out.splitlines() == [f'key="{tmp_path}/secret"', "target=127.0.0.1:6286", "ttl=60s"]
-    assert configured("settings", "", "--testnet").out.splitlines()[2:] == ["bootstrap=localhost:6881", "relay=http://localhost:15411"]
 
 
 def test_all_that_is_wrong_is_told_with_its_place(configured, tmp_path):

@@ -197,6 +197,18 @@ def test_a_homeserver_that_publishes_through_the_gateway_does_not_make_it_publis
     assert kinds(json.loads(out)["planned"]) == CLASSICAL
 
 
+def test_in_a_testnet_nobody_is_asked_whom_the_configuration_names(call, data_dir, env, network, tmp_path):
+    (tmp_path / "bin").mkdir()
+    resolve = tmp_path / "bin" / "pkarr-resolve"
+    resolve.write_text(f'#!/bin/sh\nprintf "%s " "$@" >"{tmp_path}/asked"\nexit 68\n')
+    resolve.chmod(0o755)
+    env["PATH"] = f"{tmp_path}/bin:{env['PATH']}"
+    assert call("--dry-run", "--data-dir", data_dir())[0] == 0
+    assert (tmp_path / "asked").read_text().startswith(f"--relay {network[1]['http']}/ --bootstrap {network[0]['dht']} ")
+    assert call("--dry-run", "--testnet", "--data-dir", data_dir())[0] == 0
+    assert (tmp_path / "asked").read_text().split()[:-1] == ["--testnet"]
+
+
 def test_what_is_wrong_in_the_homeservers_configuration_is_told_with_its_place(call, data_dir):
     data = data_dir('public_ip = "home.example"')
     status, out, err = call("--data-dir", data)
@@ -222,7 +234,13 @@ def test_without_an_answer_a_dry_run_tells_so(call, data_dir, dead_port):
     assert (status, out) == (69, "") and "nobody could tell" in err
 
 
-@pytest.mark.parametrize("arguments", [["--data-dir"], ["--data-dir", ""], ["--testnet", "x.conf"], ["--dry-run"], ["a", "b"], ["--wrong"]])
+@pytest.mark.parametrize("arguments", [["--data-dir"], ["--data-dir", ""], ["--testnet"], ["--dry-run"], ["a", "b"], ["--wrong"]])
 def test_a_wrong_call_is_a_usage_error(call, arguments):
     status, _, err = call(*arguments)
     assert status == 64 and "homeserver-gateway" in err
+
+
+def test_the_manual_page_explains_the_settings_that_help_does(call):
+    page = (ROOT / "man" / "homeserver-gateway.1").read_text()
+    explained = re.findall(r"Ic ([a-z-]+) Ns = Ns", page)
+    assert sorted(explained) == sorted(re.findall(r"^    ([a-z-]+)=", call("--help")[1], re.MULTILINE))

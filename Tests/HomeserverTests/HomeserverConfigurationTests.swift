@@ -15,8 +15,8 @@ private func problems(_ text: String) throws -> [String] {
     try thrownError(ConfigurationError.self) { try read(text) }.problems.map(\.description)
 }
 
-private func settings(_ text: String, isTestnet: Bool = false) throws -> [String] {
-    try read(text).gatewaySettings(isTestnet: isTestnet).map { "\($0.name)=\($0.value)" }
+private func settings(_ text: String) throws -> [String] {
+    try read(text).gatewaySettings().map { "\($0.name)=\($0.value)" }
 }
 
 private let vectors = readVectors()
@@ -88,7 +88,7 @@ func intervals(_ line: String, _ expected: [String]) throws {
     #expect(try settings("[discovery]\n\(line)\n") == ["target=127.0.0.1:6286"] + expected)
 }
 
-@Test("the network is the one that is written, or the test network")
+@Test("the network is the one that is written")
 func network() throws {
     let own = """
         [pkdns]
@@ -96,7 +96,6 @@ func network() throws {
         dht_relay_nodes = ["http://127.0.0.1:15411/"]
         """
     #expect(try settings(own).dropFirst() == ["bootstrap=localhost:6881", "bootstrap=[::1]:7", "relay=http://127.0.0.1:15411/"])
-    #expect(try settings(own, isTestnet: true).dropFirst() == ["bootstrap=localhost:6881", "relay=http://localhost:15411"])
     #expect(try settings("[pkdns]\ndht_relay_nodes = []\n").dropFirst() == ["relays=no"])
 }
 
