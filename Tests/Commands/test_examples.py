@@ -502,8 +502,10 @@ def test_the_demo_shows_the_page_and_the_path(network):
 
 
 def test_a_gateway_that_is_asked_what_goes_on_has_its_stages_tell(gateway, tmp_path):
-    one = gateway()
+    one = gateway(f"metrics={tmp_path}")
     one.next()
+    # There since each has begun.
+    assert {path.name for path in tmp_path.glob("*.prom")} == {"quic-listen.prom", "tunnel-bridge.prom"}
     one.process.send_signal(signal.SIGUSR1)
     log = tmp_path / "gateway.log"
     wait_for(lambda: all(f"{name}: status: " in log.read_text() for name in ("quic-listen", "tunnel-bridge", "pkarr-publish")))
