@@ -56,6 +56,7 @@ let libraries: [[Target]] = [
     library("IrohRelay", ["Metrics", "Iroh", "WebSocket", "STUN", "TLS", "RateLimits", "EventLoop", "Crypto", "Platform"], testedWith: ["JSON"]),
     library("Mainline", ["Crypto", "Platform", "Pkarr", "RateLimits"]),
     library("HTTP1", []),
+    library("HTTPGate", ["HTTP1"]),
     library("HTTPClient", ["CCurl", "EventLoop", "Platform"], testedWith: ["HTTPServer"]),
     library("HTTPServer", ["CMicrohttpd", "EventLoop", "Platform"], testedWith: ["HTTPClient"]),
     library(

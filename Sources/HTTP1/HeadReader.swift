@@ -24,6 +24,21 @@ public struct HeadReader<Head: MessageHead>: Sendable {
     public mutating func append(_ bytes: UnsafeRawBufferPointer) { buffer += bytes }
     public mutating func append(_ bytes: some Sequence<UInt8>) { buffer += bytes }
 
+    /// Takes no more of the bytes than belong to a head, so that nothing behind it is copied.
+    ///
+    /// - Returns: How many were taken, and the head once it is whole.
+    /// - Throws: As ``next()``.
+    public mutating func consume(_ bytes: UnsafeRawBufferPointer) throws(MessageError) -> (count: Int, head: Head?) {
+        var position = 0
+        while position < bytes.count {
+            let end = bytes[position...].firstIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? bytes.count
+            append(UnsafeRawBufferPointer(rebasing: bytes[position..<end]))
+            position = end
+            if let head = try next() { return (position, head) }
+        }
+        return (position, nil)
+    }
+
     /// The next head; nil when its end has not come yet.
     ///
     /// - Throws: ``MessageError``, after which the stream is of no use: nobody knows where the next message begins.

@@ -62,6 +62,22 @@ func leftovers() throws {
     #expect(try reader.next()?.method == "GET")
 }
 
+@Test("a reader takes no more than a head of what it is shown", arguments: [1, 5, 1000])
+func consuming(_ piece: Int) throws {
+    let first = Array("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n".utf8)
+    var rest = (first + Array("abc\r\n".utf8))[...]
+    var reader = HeadReader<RequestHead>()
+    var found: RequestHead?
+    while found == nil {
+        let (count, head) = try rest.prefix(piece).withUnsafeBytes { try reader.consume($0) }
+        rest = rest.dropFirst(count)
+        found = head
+    }
+    #expect(found?.bytes == first)
+    #expect(Array(rest) == Array("abc\r\n".utf8))
+    #expect(reader.unreadCount == 0)
+}
+
 private let malformedHeads: [String] = [
     // Line ends.
     "GET / HTTP/1.1\nHost: a\n\n",

@@ -8,7 +8,11 @@ private struct Reading: Equatable {
     var isRefused = false
 
     init(_ stream: [UInt8], piece: Int) {
-        do throws(MessageError) { try read(stream, piece) } catch { isRefused = true }
+        do throws(MessageError) { try read(stream, piece) } catch {
+            isRefused = true
+            // How much of a refused body is seen before depends on the pieces.
+            _ = bodies.popLast()
+        }
     }
 
     private mutating func read(_ stream: [UInt8], _ piece: Int) throws(MessageError) {
