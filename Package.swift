@@ -69,7 +69,7 @@ let libraries: [[Target]] = [
     library("QUIC", ["CQUIC", "Iroh", "Crypto", "Platform"], testedWith: ["HostileClient"]),
     library("HolePunching", ["QUIC", "RateLimits", "Crypto", "Platform"]),
     library("Paths", ["CPlatform", "HolePunching", "STUN", "QUIC", "IrohRelayClient", "HTTPClient", "Iroh", "EventLoop", "Crypto", "Platform"], testedWith: ["IrohRelay"]),
-    library("Tunnel", ["Metrics", "RateLimits", "Paths", "QUIC", "Iroh", "EventLoop", "JSON", "Crypto", "Platform"]),
+    library("Tunnel", ["HTTPGate", "Metrics", "RateLimits", "Paths", "QUIC", "Iroh", "EventLoop", "JSON", "Crypto", "Platform"]),
     library("Ladder", ["TLS", "Tunnel", "Iroh", "Pkarr", "EventLoop", "JSON", "Crypto", "Platform"], testedWith: ["RawKeyServer"]),
     library("Diagnosis", ["Tunnel", "Paths", "HolePunching", "Discovery", "IrohRelayClient", "QUIC", "Iroh", "Pkarr", "EventLoop", "JSON", "Crypto", "Platform"]),
     library("Toolkit", ["JSON", "Platform", "RateLimits", "Crypto", "EventLoop", .product(name: "ArgumentParser", package: "swift-argument-parser")]),

@@ -186,9 +186,9 @@ _tunnel-bridge() {
 
 _tunnel-bridge_serve() {
     repeating_flags=()
-    non_repeating_flags=(--verbose -v --proxy-protocol --version -h --help)
+    non_repeating_flags=(--verbose -v --http --proxy-protocol --version -h --help)
     repeating_options=(--to)
-    non_repeating_options=(--metrics --log-format --socket --access)
+    non_repeating_options=(--metrics --log-format --socket --access --tls-to)
     __tunnel-bridge_offer_flags_options 0
 
     # Offer option value completions
@@ -207,6 +207,9 @@ _tunnel-bridge_serve() {
         return
         ;;
     '--access')
+        return
+        ;;
+    '--tls-to')
         return
         ;;
     esac

@@ -23,7 +23,7 @@ function __tunnel-bridge_parse_tokens -S
         __tunnel-bridge_parse_subcommand 0 'version' 'h/help'
         switch $unparsed_tokens[1]
         case 'serve'
-            __tunnel-bridge_parse_subcommand 0 'metrics=' 'log-format=' 'v/verbose' 'socket=' 'to=+' 'access=' 'proxy-protocol' 'version' 'h/help'
+            __tunnel-bridge_parse_subcommand 0 'metrics=' 'log-format=' 'v/verbose' 'socket=' 'to=+' 'access=' 'http' 'tls-to=' 'proxy-protocol' 'version' 'h/help'
         case 'connect'
             __tunnel-bridge_parse_subcommand 0 'metrics=' 'log-format=' 'v/verbose' 'socket=' 'listen=' 'peer=' 'version' 'h/help'
         case 'help'
@@ -92,6 +92,8 @@ complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_fla
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge serve" socket' -l 'socket' -d 'The Unix socket that quic-listen connects to; made with mode 0600.' -rfka ''
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge serve"' -l 'to' -d 'The server to connect to, or the one for an application protocol; may be repeated. (default: each key\'s first permitopen)' -rfka ''
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge serve" access' -l 'access' -d 'Who may connect, and what they may do: one key a line, options behind it. Read again when it changes. (default: anybody)' -rfka ''
+complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge serve" http' -l 'http' -d 'The server takes plain HTTP: tell it in each request which key the client has proved, and nothing that the client says of itself.'
+complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge serve" tls-to' -l 'tls-to' -d 'With --http: where streams go that begin with TLS, such as the homeserver\'s port 6287.' -rfka ''
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge serve" proxy-protocol' -l 'proxy-protocol' -d 'Tell the server who comes, by a PROXY protocol header (version 2).'
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge serve" version' -l 'version' -d 'Show the version.'
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge serve" h help' -s 'h' -l 'help' -d 'Show help information.'

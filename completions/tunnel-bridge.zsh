@@ -78,6 +78,8 @@ _tunnel-bridge_serve() {
         '--socket[The Unix socket that quic-listen connects to; made with mode 0600.]:SOCKET:'
         '*--to[The server to connect to, or the one for an application protocol; may be repeated. (default\: each key'\''s first permitopen)]:\[ALPN=\]HOST\:PORT:'
         '--access[Who may connect, and what they may do\: one key a line, options behind it. Read again when it changes. (default\: anybody)]:FILE:'
+        '--http[The server takes plain HTTP\: tell it in each request which key the client has proved, and nothing that the client says of itself.]'
+        '--tls-to[With --http\: where streams go that begin with TLS, such as the homeserver'\''s port 6287.]:HOST\:PORT:'
         '--proxy-protocol[Tell the server who comes, by a PROXY protocol header (version 2).]'
         '--version[Show the version.]'
         '(-h --help)'{-h,--help}'[Show help information.]'

@@ -24,14 +24,32 @@ public struct AccessControl {
         }
     }
 
+    /// How streams are served whose application protocol has no target of its own, where they speak HTTP.
+    public struct HTTP: Equatable, Sendable {
+        /// Streams at once that a key may have whose line does not say: more than any browser opens.
+        public static let streams = 256
+        /// Where streams go that begin with TLS.
+        public var tlsTarget: HostAndPort?
+
+        public init(tlsTarget: HostAndPort? = nil) { self.tlsTarget = tlsTarget }
+    }
+
+    /// What a stream is given.
+    public enum Service: Equatable, Sendable {
+        /// Its bytes go there as they are.
+        case transparent(HostAndPort)
+        /// Its requests go to one target, through a gate, or its bytes as they are to the other if they begin with TLS. Not both are denied.
+        case http(Result<HostAndPort, Denial>, tls: Result<HostAndPort, Denial>?)
+    }
+
     public enum Verdict: Equatable, Sendable {
         /// `allowance` is how many bytes the stream may carry, `isCounted` whether its end has to be told with ``ended(_:bytes:now:)``.
-        case allowed(HostAndPort, allowance: Int64?, isCounted: Bool)
+        case allowed(Service, allowance: Int64?, isCounted: Bool)
         case denied(Denial)
     }
 
     /// Why a stream is refused.
-    public enum Denial: Hashable, Sendable, CustomStringConvertible {
+    public enum Denial: Error, Hashable, CustomStringConvertible {
         case unknown
         case expired
         case noTarget
@@ -82,12 +100,15 @@ public struct AccessControl {
     }
 
     public var routes: [Route]
+    /// Nil passes all streams on as they are.
+    public var http: HTTP?
     /// Nil lets anybody do anything.
     public var list: AccessList?
     private var uses = RecentlyUsed<PublicKey, Use>(capacity: AccessControl.mostKeys)
 
-    public init(routes: [Route], list: AccessList?) {
+    public init(routes: [Route], http: HTTP? = nil, list: AccessList?) {
         self.routes = routes
+        self.http = http
         self.list = list
     }
 
@@ -97,22 +118,26 @@ public struct AccessControl {
     public mutating func admit(_ peer: PublicKey?, alpn: String?, now: Instant, time: UInt64) -> Verdict {
         guard let rule = list.map({ list in peer.flatMap(list.rule(for:)) }) ?? AccessRule() else { return .denied(.unknown) }
         if let expiry = rule.expiry, expiry <= time { return .denied(.expired) }
-        guard let target = target(for: alpn, rule) else { return .denied(.noTarget) }
-        if !rule.targets.isEmpty, !rule.targets.contains(target) { return .denied(.port(target)) }
-        if rule.targets.isEmpty, let what = Self.privatePorts[target.port] { return .denied(.privatePort(target, what)) }
-        guard let peer, rule.streams != nil || rule.rate != nil || rule.bytes != nil else { return .allowed(target, allowance: nil, isCounted: false) }
+        let service: Service
+        switch self.service(for: alpn, rule) {
+        case .success(let found): service = found
+        case .failure(let denial): return .denied(denial)
+        }
+        var most = rule.streams
+        if case .http = service { most = most ?? HTTP.streams }
+        guard let peer, most != nil || rule.rate != nil || rule.bytes != nil else { return .allowed(service, allowance: nil, isCounted: false) }
         var use = uses.value(for: peer) ?? Use(since: now)
         if now - use.since >= AccessRule.day { (use.bytes, use.since) = (0, now) }
-        if let most = rule.streams, use.streams >= most { return .denied(.streams(most)) }
+        if let most, use.streams >= most { return .denied(.streams(most)) }
         if let most = rule.bytes, use.bytes >= most { return .denied(.bytes(most)) }
         if let rate = rule.rate {
             if use.bucket?.quota != rate { use.bucket = TokenBucket(rate) }
             guard use.bucket?.take(now: now) == true else { return .denied(.rate(rate)) }
         }
-        let isCounted = rule.streams != nil || rule.bytes != nil
+        let isCounted = most != nil || rule.bytes != nil
         if isCounted { use.streams += 1 }
         uses.set(use, for: peer)
-        return .allowed(target, allowance: rule.bytes.map { $0 - use.bytes }, isCounted: isCounted)
+        return .allowed(service, allowance: rule.bytes.map { $0 - use.bytes }, isCounted: isCounted)
     }
 
     /// A counted stream has ended, or nothing came of it.
@@ -123,7 +148,18 @@ public struct AccessControl {
         uses.set(use, for: peer)
     }
 
-    private func target(for alpn: String?, _ rule: AccessRule) -> HostAndPort? {
-        (routes.first { $0.alpn != nil && $0.alpn == alpn } ?? routes.first { $0.alpn == nil })?.target ?? (routes.isEmpty ? rule.targets.first : nil)
+    private func service(for alpn: String?, _ rule: AccessRule) -> Result<Service, Denial> {
+        if let own = routes.first(where: { $0.alpn != nil && $0.alpn == alpn }) { return permission(own.target, rule).map(Service.transparent) }
+        guard let target = routes.first(where: { $0.alpn == nil })?.target ?? (routes.isEmpty ? rule.targets.first : nil) else { return .failure(.noTarget) }
+        let permission = permission(target, rule)
+        guard let http else { return permission.map(Service.transparent) }
+        let tls = http.tlsTarget.map { self.permission($0, rule) }
+        if case .failure(let denial) = permission, (try? tls?.get()) == nil { return .failure(denial) }
+        return .success(.http(permission, tls: tls))
+    }
+
+    private func permission(_ target: HostAndPort, _ rule: AccessRule) -> Result<HostAndPort, Denial> {
+        if !rule.targets.isEmpty { return rule.targets.contains(target) ? .success(target) : .failure(.port(target)) }
+        return Self.privatePorts[target.port].map { .failure(.privatePort(target, $0)) } ?? .success(target)
     }
 }

@@ -1,6 +1,9 @@
 import Crypto
 import Iroh
 import JSON
+import Paths
+import Platform
+import QUIC
 
 /// What one side of the hand-over asks of the other: a stream for a connection, or a connection for a stream (keyhole-handover(7)).
 public struct HandoverRequest: Equatable, Sendable {
@@ -10,7 +13,7 @@ public struct HandoverRequest: Equatable, Sendable {
     public var alpn: String?
     /// How the peer is reached: `direct`, `punched` or `relay`.
     public var path: String?
-    /// The peer's address as text, for logs only.
+    /// The peer's address as text, or the relay's URL.
     public var remote: String?
     /// When a stream is asked for: where the peer is to be found, for a dialler that has not been told or was told something older.
     public var endpoint: EndpointAddress?
@@ -27,6 +30,9 @@ public struct HandoverRequest: Equatable, Sendable {
         self.remote = remote
         self.data = data
     }
+
+    /// The peer's address when the stream began, which QUIC has proved; nil behind a relay.
+    var address: SocketAddress? { path == NetworkPath.directWord ? remote.flatMap { SocketAddress($0) } : nil }
 
     /// More than the longest request head that HTTP servers take, and small enough that a line holds it.
     public static let mostData = 32768

@@ -18,6 +18,9 @@ struct Serve: ToolkitCommand {
               tunnel-bridge serve --socket /run/keyhole/gateway.sock --to 127.0.0.1:6287 &
               quic-listen --key secret --bridge /run/keyhole/gateway.sock
 
+            A homeserver's plain HTTP, and its TLS for clients that want it inside the tunnel:
+              tunnel-bridge serve --socket gateway.sock --http --to 127.0.0.1:6286 --tls-to 127.0.0.1:6287
+
             A line of an access list:
               KEY permitopen="127.0.0.1:6286,127.0.0.1:8080" maxstreams=32 streamrate=10r/s maxbytes=20G expires=2027-01-31
             """)
@@ -42,17 +45,27 @@ struct Serve: ToolkitCommand {
         valueName: "FILE"))
     var access: String?
 
+    @Flag(help: ArgumentHelp(
+        "The server takes plain HTTP: tell it in each request which key the client has proved, and nothing that the client says of itself."))
+    var http = false
+
+    @Option(help: ArgumentHelp("With --http: where streams go that begin with TLS, such as the homeserver's port 6287.", valueName: "HOST:PORT"))
+    var tlsTo: HostAndPort?
+
     @Flag(help: "Tell the server who comes, by a PROXY protocol header (version 2).")
     var proxyProtocol = false
 
     func validate() throws {
         if to.isEmpty && access == nil { throw ValidationError("give --to HOST:PORT, or an access list that says where each key may go") }
+        if tlsTo != nil && !http { throw ValidationError("--tls-to is for streams beside those of --http; without it --to takes TLS too") }
+        if tlsTo?.port == 0 { throw ValidationError("--tls-to: port 0 is no port to connect to") }
         let protocols = to.map(\.route.alpn)
         if Set(protocols).count < protocols.count { throw ValidationError("give one --to for each protocol, and one without") }
     }
 
     func execute(log: Log) throws -> ExitStatus {
-        if access == nil, let (target, what) = to.lazy.compactMap({ to in AccessControl.privatePorts[to.route.target.port].map { (to.route.target, $0) } }).first {
+        let targets = to.map(\.route.target) + (tlsTo.map { [$0] } ?? [])
+        if access == nil, let target = targets.first(where: { AccessControl.privatePorts[$0.port] != nil }), let what = AccessControl.privatePorts[target.port] {
             throw CommandError(
                 .usage, "\(target) is the homeserver's \(what) port, which is not for everybody",
                 hint: "name who may have it on an access list: KEY permitopen=\"\(target)\"")
@@ -62,7 +75,7 @@ struct Serve: ToolkitCommand {
         let loop = EventLoop()
         let bridge: ServerBridge
         do throws(SystemError) {
-            let control = AccessControl(routes: to.map(\.route), list: list)
+            let control = AccessControl(routes: to.map(\.route), http: http ? .init(tlsTarget: tlsTo) : nil, list: list)
             bridge = try ServerBridge(on: loop, socketPath: socket, control: control, tellsPeer: proxyProtocol) { report($0, to: log) }
         } catch { throw socketError(socket, error) }
         defer { bridge.close() }

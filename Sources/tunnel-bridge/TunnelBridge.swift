@@ -12,7 +12,8 @@ struct TunnelBridge: ParsableCommand {
         commandName: "tunnel-bridge",
         abstract: "Join TCP connections with the streams of quic-listen and quic-dial.",
         discussion: """
-            Each connection is handed over as a descriptor on the Unix socket SOCKET, so no byte passes through the bridge. \
+            Each connection is handed over as a descriptor on the Unix socket SOCKET, so no byte passes through the bridge, \
+            but for serve --http. \
             quic-listen and quic-dial connect to SOCKET, in any order, and again whenever the bridge restarts.
 
             Examples:

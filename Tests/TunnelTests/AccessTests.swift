@@ -67,7 +67,7 @@ private func list(_ text: String) throws -> AccessList { try AccessList(parsing:
     }
 
     private func allowed(_ target: HostAndPort = web, allowance: Int64? = nil, isCounted: Bool = false) -> AccessControl.Verdict {
-        .allowed(target, allowance: allowance, isCounted: isCounted)
+        .allowed(.transparent(target), allowance: allowance, isCounted: isCounted)
     }
 
     @Test("Without a list anybody may, with one only whom it names")
@@ -101,6 +101,32 @@ private func list(_ text: String) throws -> AccessList { try AccessList(parsing:
         }
         var named = try control("KEY permitopen=127.0.0.1:\(port)", to: [.init(target)])
         #expect(admit(&named) == allowed(target))
+    }
+
+    @Test("With HTTP a key needs one of two targets, and a protocol with a target of its own has none of it")
+    func http() throws {
+        let tls = HostAndPort("127.0.0.1:443")!
+        var control = try control("KEY permitopen=127.0.0.1:443\n*", to: [.init(web), .init(other, for: "ssh")])
+        control.http = .init(tlsTarget: tls)
+        #expect(admit(&control, bob) == .allowed(.http(.success(web), tls: .success(tls)), allowance: nil, isCounted: true))
+        #expect(admit(&control) == .allowed(.http(.failure(.port(web)), tls: .success(tls)), allowance: nil, isCounted: true))
+        #expect(admit(&control, bob, alpn: "ssh") == allowed(other))
+        control.http = .init()
+        #expect(admit(&control) == .denied(.port(web)))
+        #expect(admit(&control, bob) == .allowed(.http(.success(web), tls: nil), allowance: nil, isCounted: true))
+        control.http = .init(tlsTarget: HostAndPort("127.0.0.1:6288")!)
+        #expect(admit(&control, bob) == .allowed(
+            .http(.success(web), tls: .failure(.privatePort(HostAndPort("127.0.0.1:6288")!, "admin"))), allowance: nil, isCounted: true))
+    }
+
+    @Test("With HTTP a key has so many streams at once if its line does not say")
+    func defaultStreams() throws {
+        var control = try control("KEY maxstreams=1\n*")
+        control.http = .init()
+        for _ in 0..<AccessControl.HTTP.streams { guard case .allowed = admit(&control, bob) else { return #expect(Bool(false), "refused too early") } }
+        #expect(admit(&control, bob) == .denied(.streams(AccessControl.HTTP.streams)))
+        _ = admit(&control)
+        #expect(admit(&control) == .denied(.streams(1)))
     }
 
     @Test("Streams at once are counted until they end")
