@@ -190,6 +190,7 @@ def test_a_laptop_goes_to_another_network_during_a_download(internet, tmp_path):
     with recipe(internet, "A site from a laptop", tmp_path, Link(rate=32_000_000)) as (one, server, client):
         site_on_a_laptop(one, server, {"index.html": b"", "film": film})
         one.next("client")
+        elsewhere = internet.site(KINDS["home"])
         download = Recipe("To another network during a download", server, client, one.key)
         process = download.start("client", "fetch.log")
         file = client.home / "film"
@@ -199,9 +200,9 @@ def test_a_laptop_goes_to_another_network_during_a_download(internet, tmp_path):
             return file.exists() and file.stat().st_size >= size
 
         wait_for(lambda: comes(4_000_000), "the film's beginning")
-        internet.site(KINDS["home"]).welcome(server.host)
-        left_at = file.stat().st_size
-        assert process.poll() is None and left_at < len(film) / 2
+        elsewhere.welcome(server.host)
+        # What is on its way to the client by then is little against what is left.
+        assert process.poll() is None and file.stat().st_size < len(film) - 10_000_000
         assert process.wait(4 * PATIENCE) == 0, client.logs()
         assert hashlib.sha256(file.read_bytes()).digest() == hashlib.sha256(film).digest()
         assert not download.blocks
