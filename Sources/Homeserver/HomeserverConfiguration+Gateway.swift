@@ -11,7 +11,9 @@ extension HomeserverConfiguration {
         guard httpSocket.port != 0 else {
             throw ConfigurationProblem(message: "drive.icann_listen_socket has port 0, so that the homeserver takes HTTP at another port each time")
         }
-        var settings = [("target", "\(SocketAddress(ip: reachable(httpSocket.ip), port: httpSocket.port))")]
+        var settings = [("target", place(of: httpSocket)), ("http", "yes")]
+        // Without it only those who speak plain HTTP in the tunnel are served.
+        if tlsSocket.port != 0 { settings.append(("tls-target", place(of: tlsSocket))) }
         settings += iroh.directAddresses.map { ("address", "\($0)") }
         if let url = iroh.relayURL { settings.append(("iroh-relay", url.description)) }
         if let alpn = iroh.alpn { settings.append(("alpn", alpn)) }
@@ -35,8 +37,8 @@ extension HomeserverConfiguration {
     }
 
     /// A socket that takes what comes to any address is reached through the loopback.
-    private func reachable(_ ip: IPAddress) -> IPAddress {
-        guard ip.isUnspecified else { return ip }
-        return ip.isV6 ? .v6(high: 0, low: 1) : .v4(0x7f00_0001)
+    private func place(of socket: SocketAddress) -> String {
+        let loopback = socket.ip.isV6 ? IPAddress.v6(high: 0, low: 1) : .v4(0x7f00_0001)
+        return "\(SocketAddress(ip: socket.ip.isUnspecified ? loopback : socket.ip, port: socket.port))"
     }
 }

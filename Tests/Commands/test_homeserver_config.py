@@ -41,7 +41,7 @@ def test_the_records_make_the_packet_that_a_homeserver_signs(configured, run, tm
 def test_settings_are_lines_of_a_gateways_configuration(configured, tmp_path):
     done = configured("settings", '[discovery.iroh]\ntxt_ttl_seconds = 60\n')
     assert (done.status, done.err) == (0, "")
-    assert done.out.splitlines() == [f'key="{tmp_path}/secret"', "target=127.0.0.1:6286", "ttl=60s"]
+    assert done.out.splitlines() == [f'key="{tmp_path}/secret"', "target=127.0.0.1:6286", "http=yes", "tls-target=127.0.0.1:6287", "ttl=60s"]
 
 
 def test_all_that_is_wrong_is_told_with_its_place(configured, tmp_path):

@@ -5,7 +5,7 @@ import http.server
 import json
 import os
 import re
-import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -30,9 +30,15 @@ def env(network, tmp_path):
 
 @pytest.fixture
 def backend():
-    """Where the homeserver takes plain HTTP."""
+    """Where the homeserver takes plain HTTP: an address that remembers the fields of requests."""
+    fields = []
+
+    class Address(str):
+        pass
+
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
+            fields.append(dict(self.headers))
             self.send_response(200)
             self.send_header("Content-Length", "5")
             self.end_headers()
@@ -43,7 +49,9 @@ def backend():
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"127.0.0.1:{server.server_address[1]}"
+        address = Address(f"127.0.0.1:{server.server_address[1]}")
+        address.fields = fields
+        yield address
         server.shutdown()
 
 
@@ -128,15 +136,36 @@ def kinds(records):
     return [(record["name"], record["type"]) for record in records]
 
 
-def test_with_the_data_folder_alone_a_page_is_fetched_by_key(gateway, data_dir, env, network, packet, key):
+def test_with_the_data_folder_alone_a_page_is_fetched_by_key(gateway, data_dir, backend, env, network, packet, key):
     assert gateway(data_dir('public_ip = "203.0.113.7"')).next()["stored"]
     found = packet()
     assert kinds(found["records"]) == [*CLASSICAL, ("_iroh", "TXT")]
     assert found["records"][0]["params"] == {"port": 6287, "ipv4hint": ["203.0.113.7"]} and found["records"][2]["address"] == "203.0.113.7"
     fetched = subprocess.run(
-        [FETCH, f"pubky://{key.name}/"], env={**env, "PKARR_BOOTSTRAP": network[0]["dht"], "PKARR_RELAYS": network[1]["http"]},
+        [FETCH, f"pubky://{key.name}/", "-H", "Pubky-Client-Key: forged"], env={**env, "PKARR_BOOTSTRAP": network[0]["dht"], "PKARR_RELAYS": network[1]["http"]},
         stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE)
     assert (fetched.returncode, fetched.stdout) == (0, b"hello")
+    # The homeserver learns who has proved what, and nothing that a client says of itself.
+    [fields] = backend.fields
+    assert re.fullmatch("[a-z1-9]{52}", fields["Pubky-Client-Key"]) and fields["Host"] == key.name
+
+
+def test_the_homeservers_own_tls_is_reached_through_the_same_tunnel(gateway, data_dir, tunnel, key):
+    with socket.socket() as tls:
+        tls.bind(("127.0.0.1", 0))
+        tls.listen()
+        tls.settimeout(PATIENCE)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        gateway(data_dir(), f"tls-target=127.0.0.1:{tls.getsockname()[1]}", f"bind=127.0.0.1:{port}").next()
+        # The beginning of a ClientHello.
+        hello = bytes([22, 3, 1, 0, 4, 1, 0, 0, 0])
+        with socket.create_connection(tunnel(f"127.0.0.1:{port}", key=key.name), PATIENCE) as client:
+            client.sendall(hello)
+            connection, _ = tls.accept()
+            with connection:
+                assert connection.recv(len(hello), socket.MSG_WAITALL) == hello
 
 
 def test_what_the_homeserver_has_published_stays_byte_for_byte(gateway, data_dir, network, packet, tmp_path):
