@@ -161,6 +161,9 @@ public enum Sockets {
         try systemCall("setsockopt") { setsockopt(socket, level, name, &value, socklen_t(MemoryLayout<Int32>.size)) }
     }
 
+    /// Makes a TCP socket send at once what it is given, however little.
+    public static func setNodelay(_ socket: Int32) throws(SystemError) { try setOption(socket, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
+
     /// Makes closing a TCP socket reset its connection, so that the peer learns at once that it failed.
     public static func resetOnClose(_ socket: Int32) {
         var option = linger(l_onoff: 1, l_linger: 0)
@@ -230,7 +233,7 @@ public enum Sockets {
         let family = address.ip.isV6 ? AF_INET6 : AF_INET
         let socket = FileDescriptor(owning: try systemCall("socket") { Glibc.socket(family, type | closeOnExec | nonblocking, 0) })
         if address.ip.isV6 { try setOption(socket.number, Int32(IPPROTO_IPV6), IPV6_V6ONLY, 1) }
-        if type == streamType { try setOption(socket.number, Int32(IPPROTO_TCP), TCP_NODELAY, 1) }
+        if type == streamType { try setNodelay(socket.number) }
         return socket
     }
 

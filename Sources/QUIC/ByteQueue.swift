@@ -1,4 +1,5 @@
 import Glibc
+import Platform
 
 /// Bytes in order, in blocks of a pool: appended at the end, dropped at the front, with a cursor for what has been sent but not dropped.
 struct ByteQueue: ~Copyable {

@@ -1,5 +1,6 @@
 import CQUIC
 import Glibc
+import Platform
 
 /// What happens on a stream. Called by the endpoint after a batch of packets, never from inside another call to the stream.
 public protocol StreamHandler: AnyObject {

@@ -26,7 +26,7 @@ final class LocalEnd {
         closesThem = owned
         if input == output {
             // Fails for Unix sockets, which have nothing to delay.
-            try? Sockets.setOption(input, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+            try? Sockets.setNodelay(input)
         }
         do throws(SystemError) {
             inputWatcher = try Watcher(on: loop, input) { [unowned self] in handler($0) }

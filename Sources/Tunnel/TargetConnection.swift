@@ -12,9 +12,9 @@ extension HostAndPort {
 }
 
 /// Connects to a target, trying its addresses in turn. It keeps itself until it is done.
-final class TargetConnection {
-    /// For all addresses together. The target is this machine or a near one, and a client is waiting.
-    static let timeout: Duration = .seconds(10)
+public final class TargetConnection {
+    /// For all addresses together: a client is waiting.
+    public static let timeout: Duration = .seconds(10)
 
     private let loop: EventLoop
     private let source: SocketAddress?
@@ -27,18 +27,21 @@ final class TargetConnection {
 
     /// - Parameters:
     ///   - source: Where connections to 127.0.0.0/8 come from; nil leaves it to the system.
+    ///   - isPermitted: Which addresses may be connected to. When there are only others, the error is `EACCES`.
     ///   - completion: Called once, perhaps at once. The error is that of the last address; `ETIMEDOUT` also when it took too long.
-    static func connect(
-        to target: HostAndPort, fromLoopback source: SocketAddress? = nil, on loop: EventLoop,
-        completion: @escaping (consuming Result<FileDescriptor, SystemError>) -> Void
+    public static func connect(
+        to target: HostAndPort, fromLoopback source: SocketAddress? = nil, onlyTo isPermitted: @escaping (IPAddress) -> Bool = { _ in true },
+        on loop: EventLoop, completion: @escaping (consuming Result<FileDescriptor, SystemError>) -> Void
     ) {
         let connection = TargetConnection(on: loop, fromLoopback: source, completion)
         target.resolve(on: loop) { result in
             switch result {
             case .failure(let error): connection.completion(.failure(error))
-            case .success(let addresses):
+            case .success(let all):
+                let addresses = all.filter { isPermitted($0.ip) }
+                guard !addresses.isEmpty else { return connection.completion(.failure(SystemError(call: "connect", code: EACCES))) }
                 connection.addresses = addresses[...]
-                connection.timeForEach = timeout / max(1, addresses.count)
+                connection.timeForEach = timeout / addresses.count
                 connection.tryNext(SystemError(call: "connect", code: EHOSTUNREACH))
             }
         }
