@@ -71,6 +71,7 @@ let libraries: [[Target]] = [
     library("Paths", ["CPlatform", "HolePunching", "STUN", "QUIC", "IrohRelayClient", "HTTPClient", "Iroh", "EventLoop", "Crypto", "Platform"], testedWith: ["IrohRelay"]),
     library("Tunnel", ["HTTPGate", "Metrics", "RateLimits", "Paths", "QUIC", "Iroh", "EventLoop", "JSON", "Crypto", "Platform"]),
     library("Ladder", ["TLS", "Tunnel", "Iroh", "Pkarr", "EventLoop", "JSON", "Crypto", "Platform"], testedWith: ["RawKeyServer"]),
+    library("HTTPProxy", ["HTTP1", "Ladder", "Tunnel", "EventLoop", "Crypto", "Platform"], testedWith: ["JSON"]),
     library("Diagnosis", ["Tunnel", "Paths", "HolePunching", "Discovery", "IrohRelayClient", "QUIC", "Iroh", "Pkarr", "EventLoop", "JSON", "Crypto", "Platform"]),
     library("Toolkit", ["JSON", "Platform", "RateLimits", "Crypto", "EventLoop", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
 ]
@@ -98,7 +99,7 @@ let commands: [Target] = [
     command("quic-listen", ["Metrics", "RouterPorts", "Tunnel", "Paths", "Iroh"]),
     command("quic-dial", ["Metrics", "RouterPorts", "Tunnel", "Iroh"]),
     command("quic-relay", ["IrohRelay"]),
-    command("tunnel-bridge", ["Metrics", "Tunnel"]),
+    command("tunnel-bridge", ["Metrics", "HTTPProxy", "Ladder", "Tunnel"]),
 ]
 
 let testSupport: [Target] = [

@@ -40,7 +40,7 @@ struct Connect: ToolkitCommand {
         let key = try peer.map(Self.key)
         raiseOpenFileLimit()
         let loop = EventLoop()
-        let listener = try tcpListener(on: loop)
+        let listener = try tcpListener(at: listen, on: loop)
         let bridge: ClientBridge
         do throws(SystemError) {
             bridge = try ClientBridge(on: loop, socketPath: socket, listener: listener, peer: key) { report($0, to: log) }
@@ -67,18 +67,6 @@ struct Connect: ToolkitCommand {
             log.debug("\(client.map { "\($0)" } ?? "a client that has gone"): stream open, path \(path ?? "not told")")
         case .refused(let client, let reason): log.error("\(client.map { "\($0)" } ?? "a client that has gone"): no stream: \(reason)")
         case .acceptFailed(let error): log.error("can't accept connections: \(error.reason)")
-        }
-    }
-
-    private func tcpListener(on loop: EventLoop) throws -> FileDescriptor {
-        var found: Result<[SocketAddress], SystemError>?
-        listen.resolve(on: loop) { found = $0 }
-        while found == nil { loop.runOnce() }
-        guard case .success(let addresses)? = found, let address = addresses.first else {
-            throw CommandError(.configuration, "can't find the address of \(listen.host)")
-        }
-        do throws(SystemError) { return try Sockets.tcpListener(bind: address) } catch {
-            throw CommandError(error.code == EACCES ? .permission : .configuration, "can't listen at \(address): \(error.reason)")
         }
     }
 

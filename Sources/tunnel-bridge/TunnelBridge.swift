@@ -21,7 +21,7 @@ struct TunnelBridge: ParsableCommand {
               tunnel-bridge connect --socket dial.sock --listen 127.0.0.1:8080
             """,
         version: toolkitVersion,
-        subcommands: [Serve.self, Connect.self])
+        subcommands: [Serve.self, Connect.self, Proxy.self])
 }
 
 /// Says that the bridge is ready and runs the loop until the process is told to end.
@@ -32,6 +32,24 @@ func run(_ loop: EventLoop, ready line: JSONValue, endsOnHangUp: Bool = true) th
     let service = Service(on: loop, signals: [SIGTERM, SIGINT] + (endsOnHangUp ? [SIGHUP] : []))
     try StandardOutput.write(line)
     service.run()
+}
+
+/// A listening TCP socket.
+///
+/// - Parameter isPrivate: Whether only this machine may reach it.
+func tcpListener(at place: HostAndPort, on loop: EventLoop, isPrivate: Bool = false) throws(CommandError) -> FileDescriptor {
+    var found: Result<[SocketAddress], SystemError>?
+    place.resolve(on: loop) { found = $0 }
+    while found == nil { loop.runOnce() }
+    guard case .success(let addresses)? = found, let address = addresses.first else {
+        throw CommandError(.configuration, "can't find the address of \(place.host)")
+    }
+    if isPrivate && !address.ip.isLoopback {
+        throw CommandError(.configuration, "\(address) can be reached from elsewhere", hint: "the proxy listens at this machine only, such as 127.0.0.1")
+    }
+    do throws(SystemError) { return try Sockets.tcpListener(bind: address) } catch {
+        throw CommandError(error.code == EACCES ? .permission : .configuration, "can't listen at \(address): \(error.reason)")
+    }
 }
 
 /// Why a bridge's socket can't be made.
