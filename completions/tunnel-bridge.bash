@@ -173,13 +173,13 @@ _tunnel-bridge() {
     unset 'unparsed_words[0]'
     unparsed_words=("${unparsed_words[@]}")
     case "${subcommand}" in
-    serve|connect|help)
+    serve|connect|proxy|help)
         # Offer subcommand argument completions
         "_tunnel-bridge_${subcommand}"
         ;;
     *)
         # Offer subcommand completions
-        COMPREPLY+=($(compgen -W 'serve connect help' -- "${cur}"))
+        COMPREPLY+=($(compgen -W 'serve connect proxy help' -- "${cur}"))
         ;;
     esac
 }
@@ -238,6 +238,49 @@ _tunnel-bridge_connect() {
         return
         ;;
     '--peer')
+        return
+        ;;
+    esac
+}
+
+_tunnel-bridge_proxy() {
+    repeating_flags=()
+    non_repeating_flags=(--verbose -v --forward-others --require-key --allow-local --version -h --help)
+    repeating_options=(--allow-origin)
+    non_repeating_options=(--metrics --log-format --socket --listen --token-file --authorities --timeout --answer-timeout --max-connections)
+    __tunnel-bridge_offer_flags_options 0
+
+    # Offer option value completions
+    case "${prev}" in
+    '--metrics')
+        return
+        ;;
+    '--log-format')
+        __tunnel-bridge_add_completions -W 'text'$'\n''json'
+        return
+        ;;
+    '--socket')
+        return
+        ;;
+    '--listen')
+        return
+        ;;
+    '--token-file')
+        return
+        ;;
+    '--allow-origin')
+        return
+        ;;
+    '--authorities')
+        return
+        ;;
+    '--timeout')
+        return
+        ;;
+    '--answer-timeout')
+        return
+        ;;
+    '--max-connections')
         return
         ;;
     esac

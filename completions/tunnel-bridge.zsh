@@ -52,13 +52,14 @@ _tunnel-bridge() {
         local -ar subcommands=(
             'serve:Connect each stream of quic-listen to a server.'
             'connect:Accept TCP connections and hand each to quic-dial.'
+            'proxy:Be an HTTP proxy that leads to homeservers by their keys.'
             'help:Show subcommand help information.'
         )
         _describe -V subcommand subcommands && ret=0
         ;;
     arg)
         case "${words[1]}" in
-        serve|connect|help)
+        serve|connect|proxy|help)
             "_tunnel-bridge_${words[1]}" && ret=0
             ;;
         esac
@@ -99,6 +100,32 @@ _tunnel-bridge_connect() {
         '--socket[The Unix socket that quic-dial connects to; made with mode 0600.]:SOCKET:'
         '--listen[Where to listen; port 0 takes a free one.]:HOST\:PORT:'
         '--peer[To whom the streams go, for a quic-dial that knows more than one peer.]:KEY:'
+        '--version[Show the version.]'
+        '(-h --help)'{-h,--help}'[Show help information.]'
+    )
+    _arguments -w -s -S : "${arg_specs[@]}" && ret=0
+
+    return "${ret}"
+}
+
+_tunnel-bridge_proxy() {
+    local -i ret=1
+    local -ar ___log_format=('text' 'json')
+    local -ar arg_specs=(
+        '--metrics[Write figures for Prometheus'\'' node exporter to this file, every 15 s and at SIGUSR1.]:file:'
+        '--log-format[How messages on standard error look.]:text|json:{__tunnel-bridge_complete "${___log_format[@]}"}'
+        '(--verbose -v)'{--verbose,-v}'[Say more on standard error.]'
+        '--socket[The Unix socket that quic-dial connects to; made with mode 0600.]:SOCKET:'
+        '--listen[Where to listen, at a loopback address; port 0 takes a free one.]:HOST\:PORT:'
+        '--token-file[File with a token that clients have to give as password, readable by its owner only. (default\: every client at this machine may)]:FILE:'
+        '--forward-others[Pass on requests for hosts that are no keys, as far as they are on the Internet. (default\: refuse them)]'
+        '*--allow-origin[Pages of this origin may post forms and open WebSockets to all keys; may be repeated. (default\: only to the key they came from)]:ORIGIN:'
+        '--require-key[Take nobody for a homeserver who does not prove to have its key\: no domain with a certificate. (default\: take them too)]'
+        '--allow-local[Dial addresses of this machine and its networks that stand in packets. (default\: refuse them)]'
+        '--authorities[PEM file with the certificates that vouch for domains. (default\: the system'\''s)]:FILE:'
+        '--timeout[Time after which a homeserver counts as unreachable.]:DURATION:'
+        '--answer-timeout[Time for a homeserver to begin its answer.]:DURATION:'
+        '--max-connections[Connections of clients at once.]:NUMBER:'
         '--version[Show the version.]'
         '(-h --help)'{-h,--help}'[Show help information.]'
     )

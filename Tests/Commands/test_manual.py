@@ -31,7 +31,8 @@ def commands(run, name):
 
 @pytest.fixture
 def page(name):
-    return (ROOT / "man" / f"{name}.1").read_text()
+    """With those of subcommands that have a page of their own."""
+    return "".join(path.read_text() for path in sorted((ROOT / "man").glob(f"{name}*.1")) if path.stem == name or path.stem.startswith(f"{name}-"))
 
 
 def options(commands):
