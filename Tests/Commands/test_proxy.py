@@ -14,7 +14,7 @@ import threading
 import pytest
 
 from conftest import PATIENCE, lines
-from http_backends import Backend, Pages, echo_websocket
+from scripted_servers import Backend, Pages, echo_websocket
 from quic_commands import LISTENER, id_of, resident, wait_for
 
 KEY = id_of(LISTENER)
