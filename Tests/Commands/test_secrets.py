@@ -109,11 +109,13 @@ def hold(tmp_path, key_file, token_file, certificate, dead_port, silent):
             "quic-dial": lambda: ("quic-dial", "--key", key_file(), *relay, "--bridge", tmp_path / "bridge.sock"),
             "keyhole-diagnose": lambda: ("keyhole-diagnose", "--key", key_file(), *relay, "--relay", f"http://{silent}", "--no-dht", id_of(5)),
             "quic-relay": lambda: ("quic-relay", "--https", "127.0.0.1:0", "--certificate", chain, "--certificate-key", key, "--access", access),
+            "tunnel-bridge": lambda: ("tunnel-bridge", "proxy", "--token-file", token_file, "--socket", tmp_path / "dial.sock", "--listen",
+                                      "127.0.0.1:0"),
             # Holds no secret but one that it has made itself.
             "nothing": lambda: ("tunnel-bridge", "connect", "--socket", tmp_path / "dial.sock", "--listen", "127.0.0.1:0"),
         }
         first = {"pkarr-build": b'"payload"', "quic-listen": b"bridge.sock", "quic-dial": b"bridge.sock", "keyhole-diagnose": b"\n",
-                 "quic-relay": b"https", "nothing": b"listening"}[name]
+                 "quic-relay": b"https", "tunnel-bridge": b"listening", "nothing": b"listening"}[name]
         input = lines({"records": [{"name": "@", "type": "TXT", "ttl": 60, "strings": ["hello"]}]}) if name == "pkarr-build" else b""
         held.append(Holder(tmp_path, *started[name](), input=input, first=first))
         return held[-1]
@@ -126,7 +128,7 @@ def hold(tmp_path, key_file, token_file, certificate, dead_port, silent):
         one.process.stdin.close()
 
 
-HOLDERS = ["keyhole-diagnose", "pkarr-build", "quic-dial", "quic-listen", "quic-relay"]
+HOLDERS = ["keyhole-diagnose", "pkarr-build", "quic-dial", "quic-listen", "quic-relay", "tunnel-bridge"]
 
 
 def test_these_are_all_the_commands_that_are_given_a_secret(run):
@@ -137,7 +139,7 @@ def test_these_are_all_the_commands_that_are_given_a_secret(run):
             one = commands.pop()
             commands += one.get("subcommands", [])
             found |= {spelling["name"] for argument in one.get("arguments", []) for spelling in argument.get("names", [])}
-        return bool(found & {"key", "relay-token", "certificate-key", "token"})
+        return bool(found & {"key", "relay-token", "certificate-key", "token-file"})
 
     assert [name for name in COMMANDS if asks(name)] == HOLDERS
 

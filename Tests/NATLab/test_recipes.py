@@ -3,9 +3,10 @@ import contextlib
 import hashlib
 import json
 import os
-import shlex
+import re
 import socket
 import subprocess
+import sys
 
 import pytest
 
@@ -62,15 +63,18 @@ class Recipe:
     """The blocks of a recipe one after the other, with the key in them."""
 
     def __init__(self, name, server, client, key=None):
-        self.blocks, self.computers, self.key = list(RECIPES[name]), {"server": server, "client": client}, key
+        self.blocks, self.computers = list(RECIPES[name]), {"server": server, "client": client}
+        self.key, self.other = key, None
         TESTED.add(name)
 
     def next(self, computer):
         """The next block, as it is typed on that computer; of a file its text."""
         block = self.blocks.pop(0)
         assert block.computer == computer
-        text = block.text.replace("KEY", self.key) if self.key else block.text
-        assert self.key or "KEY" not in text
+        text = block.text
+        for name, key in (("KEY", self.key), ("OTHER", self.other)):
+            assert key or name not in text
+            text = text.replace(name, key or "")
         if block.file and block.file.startswith("~/"):
             path = self.computers[computer].home / block.file[2:]
             path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -84,16 +88,16 @@ class Recipe:
         return self.computers[computer].start("sh", "-euc", self.next(computer), log=log)
 
     def make_key(self):
-        self.key = json.loads(self.run("server").splitlines()[0])["public_key"]
+        self.key, self.other = [*(json.loads(line)["public_key"] for line in self.run("server").splitlines()), None][:2]
 
-    def serve(self):
-        """Starts the gateway, and waits until a packet with the relay is out."""
+    def serve(self, key=None):
+        """Starts the next gateway, and waits until a packet with the relay is out."""
         server = self.computers["server"]
         gateway = self.start("server", "gateway.log")
 
         def announced():
             assert gateway.poll() is None, server.logs()
-            found = subprocess.run(server.host.arguments("sh", "-c", f"pkarr-resolve {self.key} | iroh-txt decode"), env=server.environment,
+            found = subprocess.run(server.host.arguments("sh", "-c", f"pkarr-resolve {key or self.key} | iroh-txt decode"), env=server.environment,
                                    capture_output=True, text=True, timeout=PATIENCE)
             return "relay.example" in found.stdout
 
@@ -206,6 +210,24 @@ def test_a_laptop_goes_to_another_network_during_a_download(internet, tmp_path):
         assert process.wait(4 * PATIENCE) == 0, client.logs()
         assert hashlib.sha256(file.read_bytes()).digest() == hashlib.sha256(film).digest()
         assert not download.blocks
+
+
+def test_two_servers_are_reached_through_one_proxy(internet, tmp_path):
+    with recipe(internet, "Two servers behind one proxy", tmp_path) as (one, server, client):
+        for port, text in ((8081, "a blog\n"), (8082, "photos\n")):
+            folder = server.home / f"site-{port}"
+            folder.mkdir()
+            (folder / "index.html").write_text(text)
+            server.start(sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", folder, port, log="web.log")
+        wait_for(lambda: server.listens(8081) and server.listens(8082), "the web servers")
+        one.make_key()
+        one.serve(one.key)
+        one.serve(one.other)
+        one.start("client", "proxy.log")
+        wait_for(lambda: client.listens(8080), "the proxy")
+        shown = one.run("client")
+        assert shown.startswith("a blog\nphotos\nHTTP/1.")
+        assert re.search(r"^X-Pubky-Path: (direct|punched|relay)\r?$", shown, re.MULTILINE | re.IGNORECASE)
 
 
 def cron(computer, table):
