@@ -23,7 +23,7 @@ APT = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
 
 commands = homeserver-config iroh-txt keyhole-diagnose pkarr-build pkarr-publish pkarr-resolve pkarr-serve port-map quic-dial quic-listen quic-relay tunnel-bridge
 # POSIX shell, which joins them.
-scripts = homeserver-gateway pkarr-announce pubky-fetch pubky-proxy
+scripts = homeserver-gateway pkarr-announce pubky-fetch
 # The standard libraries of Swift and C++ are linked in and relocations packed: a command starts in a few milliseconds, and runs where
 # no Swift is installed.
 release = --configuration release --static-swift-stdlib -Xswiftc -use-ld=lld -Xlinker -z -Xlinker pack-relative-relocs \
@@ -38,7 +38,7 @@ build_packages = gcc g++ pkg-config git ca-certificates libjansson-dev libsodium
 	libcurl4-openssl-dev libssl-dev libgnutls28-dev libngtcp2-dev libngtcp2-crypto-gnutls-dev libminiupnpc-dev \
 	libnatpmp-dev libtomlplusplus-dev
 demo_packages = curl python3
-test_packages = python3-venv shellcheck mandoc zsh fish chromium debootstrap debian-archive-keyring debhelper dpkg-dev lintian $(dns_packages) $(relay_packages) $(natlab_packages)
+test_packages = python3-venv shellcheck mandoc zsh fish chromium gnutls-bin debootstrap debian-archive-keyring debhelper dpkg-dev lintian $(dns_packages) $(relay_packages) $(natlab_packages)
 # Clients and servers of ordinary DNS, and what makes a network for one of them.
 dns_packages = bind9-dnsutils knot-dnsutils ldnsutils dnsmasq-base unbound iproute2 util-linux
 # What stands before a relay, and reads its units.

@@ -40,7 +40,7 @@ struct Caution {
     /// Whether addresses of this machine and of the networks around it may be.
     var allowsLocal = false
 
-    static let reason = "a place of this machine or its network is not dialled for a packet without --lan"
+    static let reason = "a place of this machine or its network is not dialled for a packet without --allow-local"
 
     func allows(_ ip: IPAddress) -> Bool { allowsLocal ? !ip.unmapped.isUnspecified : ip.unmapped.scope == .global }
 

@@ -319,7 +319,7 @@ private let tunnelPlace = endpoint("addr=127.0.0.1:9")
         try world.tell(packet(1, place(6287) + "," + https(priority: 10, target: "localhost")))
         world.loop.run(until: { outcome() != nil })
         let error = try #require(outcome()?.error)
-        #expect(error.status == .unreachable && error.message.contains("--lan"))
+        #expect(error.status == .unreachable && error.message.contains("--allow-local"))
         #expect(error.attempts.map(\.remote) == ["127.0.0.1:6287", "localhost"])
     }
 
