@@ -23,7 +23,7 @@ APT = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
 
 commands = homeserver-config iroh-txt keyhole-diagnose pkarr-build pkarr-publish pkarr-resolve pkarr-serve port-map quic-dial quic-listen quic-relay tunnel-bridge
 # POSIX shell, which joins them.
-scripts = homeserver-gateway pkarr-announce pubky-fetch
+scripts = homeserver-gateway pkarr-announce pubky-fetch pubky-proxy
 # The standard libraries of Swift and C++ are linked in and relocations packed: a command starts in a few milliseconds, and runs where
 # no Swift is installed.
 release = --configuration release --static-swift-stdlib -Xswiftc -use-ld=lld -Xlinker -z -Xlinker pack-relative-relocs \

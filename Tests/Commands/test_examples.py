@@ -403,7 +403,7 @@ def test_a_wrong_configuration_is_reported_with_its_line(network, key, tmp_path,
 
 
 @pytest.mark.parametrize("script, arguments, sample", [
-    ("homeserver-gateway", [], "gateway.conf"), ("pubky-fetch", ["-c"], "fetch.conf")])
+    ("homeserver-gateway", [], "gateway.conf"), ("pubky-fetch", ["-c"], "fetch.conf"), ("pubky-proxy", [], "proxy.conf")])
 def test_the_sample_configuration_names_the_settings_that_help_explains_and_they_are_known(network, tmp_path, script, arguments, sample):
     explained = re.findall(r"^    ([a-z-]+)=", subprocess.run(
         [str(EXAMPLES / script), "--help"], capture_output=True, text=True, timeout=PATIENCE).stdout, re.MULTILINE)
@@ -514,3 +514,65 @@ def test_a_gateway_that_is_asked_what_goes_on_has_its_stages_tell(gateway, tmp_p
         os.kill(int(child), signal.SIGUSR1)
     wait_for(lambda: log.read_text().count("quic-listen: status: ") == 2)
     assert set(stages(one)) == set(STAGES) and one.stop() == 0
+
+
+# pubky-proxy
+
+@pytest.fixture
+def proxy(network, tmp_path):
+    """proxy(setting…) -> (the script as a Service, the proxy's URL)"""
+    started = []
+
+    def proxy(*settings, listen="127.0.0.1:0"):
+        config = tmp_path / "proxy.conf"
+        config.write_text("\n".join([f"listen={listen}", "allow-local=yes", *settings, ""]))
+        one = Service([str(EXAMPLES / "pubky-proxy"), str(config)], env=network, stdin=subprocess.DEVNULL, text=True)
+        started.append(one)
+        for line in one.process.stderr:
+            if found := re.search(r"(http://\S+) is a proxy for keys", line):
+                return one, found[1]
+        raise AssertionError(one.process.wait(PATIENCE))
+
+    yield proxy
+    for one in started:
+        one.stop()
+        one.remove()
+
+
+def test_the_proxy_fetches_what_gateways_serve_by_their_keys(gateway, homeserver, key, network, proxy):
+    gateway().next()
+    script, url = proxy()
+    for _ in range(2):
+        fetched = subprocess.run(["curl", "-sS", f"http://{key}/"], env={**network, "http_proxy": url}, capture_output=True, timeout=PATIENCE)
+        assert fetched.stdout == PAGE, fetched.stderr
+    assert homeserver.hosts == [key, key]
+    # One tunnel for both.
+    stream = json.loads(script.process.stdout.readline())
+    assert stream["peer"] == key and stream["path"] == "direct"
+    assert script.stop() == 0
+
+
+def test_the_proxy_tells_when_nobody_has_published_a_key(network, proxy):
+    _, url = proxy()
+    unknown = "8pinxxgqs41n4aididenw5apqp1urfmzdztr8jt4abrkdn435ewo"
+    asked = subprocess.run(["curl", "-sSi", "-x", url, f"http://{unknown}/"], capture_output=True, text=True, timeout=PATIENCE)
+    assert asked.stdout.startswith("HTTP/1.1 502 ") and "error=dns_error" in asked.stdout
+
+
+@pytest.mark.parametrize("listen, status", [("192.0.2.1:0", 78), ("127.0.0.1", 78)])
+def test_a_proxy_that_can_not_listen_ends_with_that_status(network, tmp_path, listen, status):
+    (tmp_path / "proxy.conf").write_text(f"listen={listen}\n")
+    ended = subprocess.run([str(EXAMPLES / "pubky-proxy"), "proxy.conf"], env=network, cwd=tmp_path, capture_output=True, timeout=PATIENCE)
+    assert ended.returncode == status, ended.stderr
+    assert os.listdir(tmp_path / "run") == []
+
+
+@pytest.mark.parametrize("stage", ["tunnel-bridge", "quic-dial", "pkarr-resolve"])
+def test_a_stage_of_the_proxy_that_ends_ends_all(proxy, stage, tmp_path):
+    script, _ = proxy()
+    children = subprocess.run(["pgrep", "-P", str(script.process.pid), "-x", stage], capture_output=True, text=True).stdout.split()
+    assert len(children) == 1
+    os.kill(int(children[0]), signal.SIGKILL)
+    assert script.process.wait(PATIENCE) == 137
+    assert f"{stage} ended with status 137" in script.process.stderr.read()
+    assert os.listdir(tmp_path / "run") == []
