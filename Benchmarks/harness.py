@@ -138,15 +138,15 @@ def listener(folder, *arguments, bind="127.0.0.1:0", where=here):
 
 
 @contextlib.contextmanager
-def tunnel(target, listening=(), dialling=(), bind="127.0.0.1:0", listens=here, dials=here):
+def tunnel(target, listening=(), dialling=(), serving=(), bind="127.0.0.1:0", listens=here, dials=here):
     """The composed tunnel to a TCP port of this machine: yields the port of its other end.
 
-    TCP in, tunnel-bridge connect, quic-dial, quic-listen, tunnel-bridge serve, TCP out. The two in the middle may have more options and
-    run elsewhere."""
+    TCP in, tunnel-bridge connect, quic-dial, quic-listen, tunnel-bridge serve, TCP out. All but the first may have more options, the two in
+    the middle may run elsewhere."""
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         serve_socket, dial_socket = f"{folder}/serve.sock", f"{folder}/dial.sock"
-        stack.enter_context(started(BIN / "tunnel-bridge", "serve", "--socket", serve_socket, "--to", f"127.0.0.1:{target}"))
+        stack.enter_context(started(BIN / "tunnel-bridge", "serve", "--socket", serve_socket, "--to", f"127.0.0.1:{target}", *serving))
         _, endpoint = stack.enter_context(listener(folder, "--bridge", serve_socket, *listening, bind=bind, where=listens))
         connect = stack.enter_context(started(BIN / "tunnel-bridge", "connect", "--socket", dial_socket, "--listen", "127.0.0.1:0"))
         (Path(folder) / "endpoint").write_text(json.dumps(endpoint) + "\n")

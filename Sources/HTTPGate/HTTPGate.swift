@@ -40,6 +40,8 @@ public struct HTTPGate: Sendable {
 
     public init(client: ClientFields) { self.client = client }
 
+    /// Bytes of heads that are kept until they are whole.
+    public var keptCount: Int { requests.unreadCount + responses.unreadCount }
     /// Requests whose responses have not ended.
     public var outstanding: Int { exchanges.count }
     /// Whether the next request has to wait for a response: for room, or because after the response there may be no HTTP any more.

@@ -104,7 +104,8 @@ public struct AccessControl {
     public var http: HTTP?
     /// Nil lets anybody do anything.
     public var list: AccessList?
-    private var uses = RecentlyUsed<PublicKey, Use>(capacity: AccessControl.mostKeys)
+    /// Those without a key count as one.
+    private var uses = RecentlyUsed<PublicKey?, Use>(capacity: AccessControl.mostKeys)
 
     public init(routes: [Route], http: HTTP? = nil, list: AccessList?) {
         self.routes = routes
@@ -125,7 +126,7 @@ public struct AccessControl {
         }
         var most = rule.streams
         if case .http = service { most = most ?? HTTP.streams }
-        guard let peer, most != nil || rule.rate != nil || rule.bytes != nil else { return .allowed(service, allowance: nil, isCounted: false) }
+        guard most != nil || rule.rate != nil || rule.bytes != nil else { return .allowed(service, allowance: nil, isCounted: false) }
         var use = uses.value(for: peer) ?? Use(since: now)
         if now - use.since >= AccessRule.day { (use.bytes, use.since) = (0, now) }
         if let most, use.streams >= most { return .denied(.streams(most)) }
@@ -141,7 +142,7 @@ public struct AccessControl {
     }
 
     /// A counted stream has ended, or nothing came of it.
-    public mutating func ended(_ peer: PublicKey, bytes: Int64) {
+    public mutating func ended(_ peer: PublicKey?, bytes: Int64) {
         guard var use = uses.value(for: peer) else { return }
         use.streams = max(0, use.streams - 1)
         use.bytes = use.bytes.addingReportingOverflow(max(0, bytes)).partialValue

@@ -26,6 +26,8 @@ final class GateSide {
     deinit { close() }
 
     var isConnected: Bool { socket != nil }
+    /// Bytes that wait for it, and those that it has taken of the same piece.
+    var keptCount: Int { pending.count }
     /// Whether bytes wait for it.
     var isFull: Bool { taken < pending.count }
 

@@ -58,6 +58,8 @@ final class GatedStream {
 
     /// Whether nothing is asked or answered at present.
     var isIdle: Bool { (mode == .unknown || mode == .http) && gate.outstanding == 0 && !isConnecting && refusal == nil }
+    /// Bytes in memory for it.
+    var keptCount: Int { client.keptCount + server.keptCount + held.count + gate.keptCount }
     /// Since when it waits for what it waits for.
     var waitsSince: Instant { patience.since }
 

@@ -16,17 +16,23 @@ final class GatedStreams {
     private static let bufferSize = 128 << 10
     /// One of so many is taken away at once, for looking for the oldest takes as long as there are streams.
     private static let shareThatGoes = 16
+    /// Bytes in memory for all of them together; each alone may have some hundred kilobytes.
+    private static let mostKept = 64 << 20
     private static let checkInterval: Duration = .seconds(1)
 
     private let loop: EventLoop
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bufferSize, alignment: 16)
     private let limit: Int
+    private let keepable: Int
     private var timer: Timer?
     private var streams: [ObjectIdentifier: GatedStream] = [:]
 
-    /// - Parameter descriptors: That the process may have open.
-    init(on loop: EventLoop, descriptors: Int = openFileLimit()) {
+    /// - Parameters:
+    ///   - descriptors: That the process may have open.
+    ///   - keepable: Bytes that may be kept for all streams together.
+    init(on loop: EventLoop, descriptors: Int = openFileLimit(), keepable: Int = mostKept) {
         self.loop = loop
+        self.keepable = keepable
         limit = min(Self.most, max(1, (descriptors - Self.reserved) / 2))
         timer = Timer(on: loop) { [weak self] in self?.check() }
     }
@@ -76,6 +82,18 @@ final class GatedStreams {
 
     func check(now: Instant) {
         for stream in Array(streams.values) { stream.check(now: now) }
+        freeMemory()
+    }
+
+    /// Ends those for which most is kept: clients that send without end what can't be passed on, or don't take what they have asked for.
+    private func freeMemory() {
+        var kept = streams.values.reduce(0) { $0 + $1.keptCount }
+        guard kept > keepable else { return }
+        for stream in streams.values.sorted(by: { $0.keptCount > $1.keptCount }) {
+            guard kept > keepable else { return }
+            kept -= stream.keptCount
+            stream.close()
+        }
     }
 
     private func makeRoom() {

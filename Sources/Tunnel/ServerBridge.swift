@@ -78,7 +78,7 @@ public final class ServerBridge {
         case .allowed(let service, let allowance, let isCounted):
             let admission = Admission(
                 request: request, responder: responder, allowance: allowance,
-                onEnd: isCounted ? { [weak self] in self?.control.ended(request.peer!, bytes: $0) } : { _ in })
+                onEnd: isCounted ? { [weak self] in self?.control.ended(request.peer, bytes: $0) } : { _ in })
             switch service {
             case .transparent(let target): hand(target, admission)
             case .http(let target, let tls): gate(.init(http: target, tls: tls), admission)

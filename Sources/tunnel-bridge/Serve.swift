@@ -85,6 +85,7 @@ struct Serve: ToolkitCommand {
         } figures: {
             var metrics = Metrics(prefix: "tunnel_bridge_serve")
             metrics.add("streams_served_total", .counter, "Streams that got a connection to their target.", bridge.served)
+            if http { metrics.add("streams_passing", .gauge, "Streams that pass through the bridge.", bridge.passing) }
             bridge.refusals.write(to: &metrics)
             return metrics.text
         }

@@ -375,9 +375,9 @@ def test_ten_thousand_streams_that_do_nothing_keep_nobody_out_and_cost_the_serve
     bridge = serve(server.target)
     listen = Listen(path)
     before = resident(bridge.process.pid)
-    idle = []
+    idle, peers = [], [Key(number).name for number in range(1, 41)]
     for number in range(10_000):
-        answer, connection = listen.open(number, None, **DIRECT)
+        answer, connection = listen.open(number, peers[number % 40], **DIRECT)
         assert answer["ok"]
         # Half of them begin a request, and say no more.
         if number % 2:

@@ -127,6 +127,12 @@ private func list(_ text: String) throws -> AccessList { try AccessList(parsing:
         #expect(admit(&control, bob) == .denied(.streams(AccessControl.HTTP.streams)))
         _ = admit(&control)
         #expect(admit(&control) == .denied(.streams(1)))
+        // Those without a key have them together.
+        control.list = nil
+        for _ in 0..<AccessControl.HTTP.streams { _ = admit(&control, nil) }
+        #expect(admit(&control, nil) == .denied(.streams(AccessControl.HTTP.streams)))
+        control.ended(nil, bytes: 0)
+        #expect(admit(&control, nil) != .denied(.streams(AccessControl.HTTP.streams)))
     }
 
     @Test("Streams at once are counted until they end")

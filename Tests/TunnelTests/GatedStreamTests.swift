@@ -53,9 +53,9 @@ private final class Laboratory {
     private var sockets: [Int32] = []
     private var accepted = 0
 
-    init(descriptors: Int = 1024) throws {
+    init(descriptors: Int = 1024, keepable: Int = 1 << 20) throws {
         listener = try Sockets.tcpListener(bind: SocketAddress("127.0.0.1:0")!)
-        streams = GatedStreams(on: loop, descriptors: descriptors)
+        streams = GatedStreams(on: loop, descriptors: descriptors, keepable: keepable)
     }
 
     deinit { for socket in sockets { close(socket) } }
@@ -150,6 +150,23 @@ private final class Laboratory {
         #expect(laboratory.receive(clients[1]) == "")
         var byte: UInt8 = 0
         for client in [clients[0], clients[2]] { #expect(read(client, &byte, 1) < 0) }
+    }
+
+    @Test("When too much is kept in memory, those go for which it is")
+    func memory() throws {
+        let laboratory = try Laboratory(keepable: 50_000)
+        let quiet = try laboratory.open()
+        let loud = try laboratory.open()
+        try laboratory.send(quiet, "GET / HTTP/1.1\r\nX: \(String(repeating: "x", count: 10_000))")
+        try laboratory.send(loud, "GET / HTTP/1.1\r\nX: \(String(repeating: "x", count: 30_000))")
+        for _ in 0..<10 { laboratory.loop.runOnce(waiting: false) }
+        laboratory.streams.check(now: .now)
+        #expect(laboratory.streams.count == 2)
+        try laboratory.send(loud, String(repeating: "x", count: 30_000))
+        for _ in 0..<10 { laboratory.loop.runOnce(waiting: false) }
+        laboratory.streams.check(now: .now)
+        #expect(laboratory.streams.count == 1)
+        #expect(laboratory.receive(loud) == "")
     }
 
     @Test("When all are at work, there is no room")
