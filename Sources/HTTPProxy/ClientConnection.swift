@@ -167,10 +167,10 @@ extension ClientConnection {
             connect(for: request)
         case .unanswered(let reason):
             proxy.note(.failed("\(name): \(reason)"))
-            send(.broken(name, reason, mayHaveActed: !request.isSafe), to: request, isSent: exchange.isRequestSent)
+            send(.broken(name, reason, mayHaveActed: !request.isSafe), to: request, over: exchange)
         case .badAnswer(let reason):
             proxy.note(.failed("\(name): \(reason)"))
-            send(.noHTTP(name, reason), to: request, isSent: exchange.isRequestSent)
+            send(.noHTTP(name, reason), to: request, over: exchange)
         case .brokenOff(let reason):
             proxy.note(.failed("\(name): an answer broke off: \(reason)"))
             close(abruptly: true)
@@ -190,8 +190,11 @@ extension ClientConnection {
 
 // Answers of the proxy's own, and the end.
 extension ClientConnection {
-    private func send(_ answer: Answer, to request: ForwardedRequest, isSent: Bool = false) {
-        let isRead = isSent || request.framing == .none
+    /// - Parameter exchange: What the answer is told instead of; nil when there was none.
+    private func send(_ answer: Answer, to request: ForwardedRequest, over exchange: Exchange? = nil) {
+        var answer = answer
+        if let path = exchange?.link.path { answer.fields.append((Forwarding.pathField, path.rawValue)) }
+        let isRead = exchange?.isRequestSent ?? (request.framing == .none)
         send(answer, to: request.head.method, closes: !request.head.isPersistent || request.head.minorVersion == 0 || !isRead)
     }
 
@@ -243,7 +246,7 @@ extension ClientConnection {
         case .exchange(let exchange) where !exchange.isAnswered:
             exchange.link.wire.close()
             proxy.note(.failed("\(exchange.request.destination): no answer came in time"))
-            send(.silent("\(exchange.request.destination)", proxy.times.answer), to: exchange.request, isSent: exchange.isRequestSent)
+            send(.silent("\(exchange.request.destination)", proxy.times.answer), to: exchange.request, over: exchange)
         case .head, .connecting, .exchange, .raw, .closing: close(abruptly: true)
         }
     }

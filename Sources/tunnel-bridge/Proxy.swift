@@ -82,8 +82,9 @@ struct Proxy: ToolkitCommand {
         settings.forwardsOthers = forwardOthers
         settings.origins = Set(origins.map(\.origin))
         settings.answerTime = answerTimeout.duration
-        settings.mostConnections = maxConnections
         raiseOpenFileLimit()
+        // Each may need two more: to the homeserver, and between TLS and plain. Whoever had all would keep everybody out.
+        settings.mostConnections = min(maxConnections, max(1, (openFileLimit() - 64) / 3))
         let loop = EventLoop()
         let listener = try tcpListener(at: listen, on: loop, isPrivate: true)
         let connector = try connector(on: loop, log: log)

@@ -458,6 +458,7 @@ def test_a_request_that_may_have_been_acted_on_is_never_sent_twice(proxy, dying,
     assert answer.status == 502
     assert "it was not asked twice" in answer.text
     assert answer["Proxy-Status"] == "keyhole; error=connection_terminated"
+    assert answer["X-Pubky-Path"] == "direct"
     assert [method for method, _ in dying.requests] == ["GET", method]
     assert running.counters()["repeated"] == 0
 

@@ -6,8 +6,6 @@ import Testing
 
 @testable import HTTPProxy
 
-private let key = PublicKey(zBase32: "8pinxxgqs41n4aididenw5apqp1urfmzdztr8jt4abrkdn435ewo")!
-
 private func head(_ method: String, _ target: String, _ fields: [(String, String)] = [], host: String = "localhost") -> RequestHead {
     var head = RequestHead(method: method, target: target)
     head.fields.append("Host", host)

@@ -31,14 +31,16 @@ func later() throws {
     #expect(try HandoverMessage(parsing: Array(#"{"ping":1}"#.utf8)) == .unknown)
 }
 
-@Test("what no version can mean is refused", arguments: [
+private let meaningless = [
     "", "{", "[]", "1", "\u{0}", #"{"open":1}"#, #"{"open":{}}"#, #"{"open":{"id":-1}}"#, #"{"open":{"id":1.5}}"#, #"{"open":{"id":"1"}}"#,
     #"{"open":{"id":1,"peer":"x"}}"#, #"{"open":{"id":1,"peer":5}}"#, #"{"open":{"id":1,"data":"*"}}"#, #"{"open":{"id":1,"data":"YQ"}}"#,
     #"{"ok":true}"#, #"{"ok":true,"id":99999999999999999999}"#, #"{"ok":true,"id":1,"path":5}"#, #"{"id":1,"error":5}"#, #"{"error":"x"}"#,
     #"{"id":1,"id":2,"ok":true}"#, #"{"open":{"id":1,"peer":null,"endpoint":5}}"#, #"{"open":{"id":1,"peer":null,"endpoint":{}}}"#,
     #"{"open":{"id":1,"peer":null,"endpoint":{"endpoint_id":"\#(key)"}}}"#,
     #"{"open":{"id":1,"peer":"\#(key)","endpoint":{"endpoint_id":"\#(key)","addresses":["nowhere"]}}}"#,
-])
+]
+
+@Test("what no version can mean is refused", arguments: meaningless)
 func refused(_ line: String) { #expect(throws: HandoverSyntaxError.self) { try HandoverMessage(parsing: Array(line.utf8)) } }
 
 @Test("more data than agreed is refused")
