@@ -7,8 +7,8 @@ import socket
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from conftest import PATIENCE, lines
-from quic_commands import LISTENER, ask, id_of
+from conftest import PATIENCE, ROOT, lines
+from quic_commands import LISTENER, ask, id_of, wait_for
 
 AMOUNT = 300_000
 
@@ -50,6 +50,30 @@ def test_both_ends_tell_of_connections_streams_and_bytes(listen_for, tunnel, ech
             assert told[f"{prefix}_sent_bytes_total", "relay"] == 0
         assert "bridge connected, no home relay, announced " in status(listener)
         assert status(tunnel.dialler).endswith("1 peers known, 0 dials failed")
+
+
+@pytest.fixture
+def prepared(key_file, tmp_path):
+    """The arguments of each command that writes figures, ready to run, and the manual page about them."""
+    key, path, place = key_file(), tmp_path / "socket", "127.0.0.1:0"
+    return {"quic_listen": ("quic-listen", "quic-listen", "--key", key, "--bind", place, "--bridge", path),
+            "quic_dial": ("quic-dial", "quic-dial", "--bridge", path),
+            "tunnel_bridge_serve": ("tunnel-bridge", "tunnel-bridge", "serve", "--http", "--socket", path, "--to", "127.0.0.1:9"),
+            "tunnel_bridge_connect": ("tunnel-bridge", "tunnel-bridge", "connect", "--socket", path, "--listen", place),
+            "tunnel_bridge_proxy": ("tunnel-bridge-proxy", "tunnel-bridge", "proxy", "--socket", path, "--listen", place)}
+
+
+@pytest.mark.parametrize("prefix", ["quic_listen", "quic_dial", "tunnel_bridge_serve", "tunnel_bridge_connect", "tunnel_bridge_proxy"])
+def test_the_manual_page_explains_each_figure(service, prepared, tmp_path, prefix):
+    page, *arguments = prepared[prefix]
+    file = tmp_path / "figures.prom"
+    service(*arguments, "--metrics", file)
+    wait_for(file.exists)
+    text = (ROOT / "man" / f"{page}.1").read_text()
+    names = re.findall(r"^# TYPE (\S+) ", file.read_text(), re.MULTILINE)
+    assert len(names) > 1
+    for name in names:
+        assert name.startswith(f"{prefix}_") and re.search(rf"\b({prefix}_)?{name.removeprefix(prefix + '_')}\b", text), name
 
 
 def test_a_dialler_counts_what_it_could_not_reach(service, tunnel, dead_port):
