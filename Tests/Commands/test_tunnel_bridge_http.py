@@ -3,14 +3,15 @@ tunnel is needed."""
 import json
 import os
 import socket
-import ssl
 import subprocess
 import threading
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from conftest import PATIENCE
 from handover import Listen, descriptors_of
+from homeserver_listeners import RAW_KEYS, free_port, pubky_tls
 from http_backends import backend, nginx, read_all, read_head, read_response
 from packets import Key
 from quic_commands import LISTENER, resident, wait_for
@@ -429,37 +430,21 @@ def test_streams_that_begin_with_tls_go_to_the_other_target_untouched(serve, ser
     assert ask(stream(), get())[0] == 200
 
 
-@pytest.fixture
-def tls(tmp_path):
-    """A server of TLS whose answer is what it gets: (address, context for clients)"""
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem",
-                    "-days", "2", "-subj", "/CN=h", "-addext", "subjectAltName=DNS:h"], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
-    listener = socket.create_server(("127.0.0.1", 0))
-
-    def run():
-        while True:
-            try:
-                plain, _ = listener.accept()
-            except OSError:
-                return
-            with context.wrap_socket(plain, server_side=True) as connection:
-                while data := connection.recv(65536):
-                    connection.sendall(data)
-
-    threading.Thread(target=run, daemon=True).start()
-    yield "127.0.0.1:%d" % listener.getsockname()[1], ssl.create_default_context(cafile=tmp_path / "cert.pem")
-    listener.close()
-
-
-def test_tls_is_the_server_s_own(serve, server, stream, tls):
-    address, context = tls
-    serve(server.target, "--tls-to", address)
-    with context.wrap_socket(stream(), server_hostname="h") as connection:
-        connection.sendall(INNER.encode())
-        assert connection.recv(65536) == INNER.encode()
-    assert server.seen == []
+def test_pubky_tls_in_the_tunnel_is_between_the_client_and_the_homeserver(serve, server, listen, tunnel, path, tmp_path):
+    """One tunnel, both of the homeserver's ports: GnuTLS with raw public keys is its 6287, and the client's end."""
+    with pubky_tls(LISTENER, tmp_path) as tls:
+        serve(server.target, "--tls-to", f"127.0.0.1:{tls}")
+        host, port = tunnel(listen("--bridge", path).address)
+        seen = subprocess.run(
+            ["gnutls-cli", "--no-ca-verification", "--verify-hostname", "h", "--priority", RAW_KEYS, "--port", str(port), "--print-cert", host],
+            input=f"GET / HTTP/1.0\r\n{HOST}\r\n".encode(), capture_output=True, timeout=PATIENCE)
+        assert b"HTTP/1.0 200 OK" in seen.stdout, seen.stderr
+        # The key that the client sees is the homeserver's own, not one of somebody between.
+        certificate = Key(LISTENER).secret.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        assert certificate.split(b"\n")[1] in seen.stdout
+        with socket.create_connection((host, port), PATIENCE) as connection:
+            assert ask(connection, get())[0] == 200
+    assert len(server.seen) == 1
 
 
 def test_the_access_list_counts_for_both_targets(serve, server, stream, echo, tmp_path):
@@ -526,8 +511,3 @@ def test_a_refusal_goes_all_the_way_back(serve, server, listen, tunnel, path):
     with socket.create_connection((host, port), PATIENCE) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * (1 << 20))
         assert read_response(connection)[0] == 431
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
