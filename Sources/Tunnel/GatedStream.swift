@@ -262,9 +262,10 @@ extension GatedStream {
         let isAnswerable = gate.isAnswerable
         if gate.serverEnded() {
             linger()
-        } else if isAnswerable, gate.outstanding > 0 {
+        } else if isAnswerable, gate.outstanding == gate.requestCount {
             answer(502, "the server has closed the connection without an answer")
         } else {
+            // Between requests a server may close when it likes, and a client that sees just that may ask again (RFC 9112, 9.3.1).
             close()
         }
     }

@@ -324,6 +324,21 @@ def test_answers_that_can_t_be_followed_are_told_as_502(serve, stream, answer, e
         assert connection.recv(1) == b""
 
 
+def test_a_kept_connection_that_the_server_has_closed_meanwhile_is_closed_so_that_the_client_may_ask_again(serve, stream):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serve("127.0.0.1:%d" % listener.getsockname()[1])
+        connection = stream()
+        connection.sendall(get("/a"))
+        listener.settimeout(PATIENCE)
+        with listener.accept()[0] as server:
+            read_head(server)
+            server.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+            assert read_response(connection)[0] == 204
+            connection.sendall(get("/b"))
+            read_head(server)
+        assert read_all(connection) == b""
+
+
 def test_a_client_that_goes_away_ends_the_server_s_connection(serve, stream):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serve("127.0.0.1:%d" % listener.getsockname()[1])
