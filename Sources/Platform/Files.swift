@@ -40,10 +40,13 @@ public func readFile(_ path: String, limit: Int) throws(SystemError) -> [UInt8] 
 
 /// Writes a file beside the one of that name and then puts it in its place, so that whoever reads sees the one or the other, whole. Of
 /// several processes that do so the last one's stays.
+///
+/// - Parameter mode: The permission bits that it gets, whatever the process's file mode creation mask.
 public func replaceFile(_ path: String, with bytes: borrowing [UInt8], mode: UInt32) throws(SystemError) {
     let draft = "\(path).\(getpid())"
     do throws(SystemError) {
         let file = try FileDescriptor.open(draft, O_WRONLY | O_CREAT | O_TRUNC, mode: mode)
+        try systemCall("fchmod") { fchmod(file.number, mode) }
         try writeAll(file.number, bytes)
         try systemCall("rename") { rename(draft, path) }
     } catch {

@@ -501,6 +501,18 @@ def test_the_demo_shows_the_page_and_the_path(network):
     assert os.listdir(network["XDG_RUNTIME_DIR"]) == []
 
 
+def test_a_gateway_writes_its_figures_where_systemd_has_made_a_folder_for_it(gateway, network, tmp_path):
+    folder = tmp_path / "runtime"
+    folder.mkdir()
+    # As in the unit; the node exporter is another user.
+    former = os.umask(0o077)
+    try:
+        gateway(env={**network, "RUNTIME_DIRECTORY": str(folder)}).next()
+    finally:
+        os.umask(former)
+    assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {"quic-listen.prom": 0o644, "tunnel-bridge.prom": 0o644}
+
+
 def test_a_gateway_that_is_asked_what_goes_on_has_its_stages_tell(gateway, tmp_path):
     one = gateway(f"metrics={tmp_path}")
     one.next()
