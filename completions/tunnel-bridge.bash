@@ -245,7 +245,7 @@ _tunnel-bridge_connect() {
 
 _tunnel-bridge_proxy() {
     repeating_flags=()
-    non_repeating_flags=(--verbose -v --forward-others --require-key --allow-local --version -h --help)
+    non_repeating_flags=(--verbose -v --forward-others --require-key --allow-local --streams --version -h --help)
     repeating_options=(--allow-origin)
     non_repeating_options=(--metrics --log-format --socket --listen --token-file --authorities --timeout --answer-timeout --max-connections)
     __tunnel-bridge_offer_flags_options 0

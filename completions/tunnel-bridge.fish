@@ -27,7 +27,7 @@ function __tunnel-bridge_parse_tokens -S
         case 'connect'
             __tunnel-bridge_parse_subcommand 0 'metrics=' 'log-format=' 'v/verbose' 'socket=' 'listen=' 'peer=' 'version' 'h/help'
         case 'proxy'
-            __tunnel-bridge_parse_subcommand 0 'metrics=' 'log-format=' 'v/verbose' 'socket=' 'listen=' 'token-file=' 'forward-others' 'allow-origin=+' 'require-key' 'allow-local' 'authorities=' 'timeout=' 'answer-timeout=' 'max-connections=' 'version' 'h/help'
+            __tunnel-bridge_parse_subcommand 0 'metrics=' 'log-format=' 'v/verbose' 'socket=' 'listen=' 'token-file=' 'forward-others' 'allow-origin=+' 'require-key' 'allow-local' 'authorities=' 'streams' 'timeout=' 'answer-timeout=' 'max-connections=' 'version' 'h/help'
         case 'help'
             __tunnel-bridge_parse_subcommand -r 1 'version'
         end
@@ -119,6 +119,7 @@ complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_fla
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge proxy" require-key' -l 'require-key' -d 'Take nobody for a homeserver who does not prove to have its key: no domain with a certificate. (default: take them too)'
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge proxy" allow-local' -l 'allow-local' -d 'Dial addresses of this machine and its networks that stand in packets. (default: refuse them)'
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge proxy" authorities' -l 'authorities' -d 'PEM file with the certificates that vouch for domains. (default: the system\'s)' -rfka ''
+complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge proxy" streams' -l 'streams' -d 'Print a stream line for each connection to a homeserver, and for each that did not come about.'
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge proxy" timeout' -l 'timeout' -d 'Time after which a homeserver counts as unreachable.' -rfka ''
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge proxy" answer-timeout' -l 'answer-timeout' -d 'Time for a homeserver to begin its answer.' -rfka ''
 complete -c 'tunnel-bridge' -n '__tunnel-bridge_should_offer_completions_for_flags_or_options "tunnel-bridge proxy" max-connections' -l 'max-connections' -d 'Connections of clients at once.' -rfka ''

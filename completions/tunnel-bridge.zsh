@@ -123,6 +123,7 @@ _tunnel-bridge_proxy() {
         '--require-key[Take nobody for a homeserver who does not prove to have its key\: no domain with a certificate. (default\: take them too)]'
         '--allow-local[Dial addresses of this machine and its networks that stand in packets. (default\: refuse them)]'
         '--authorities[PEM file with the certificates that vouch for domains. (default\: the system'\''s)]:FILE:'
+        '--streams[Print a stream line for each connection to a homeserver, and for each that did not come about.]'
         '--timeout[Time after which a homeserver counts as unreachable.]:DURATION:'
         '--answer-timeout[Time for a homeserver to begin its answer.]:DURATION:'
         '--max-connections[Connections of clients at once.]:NUMBER:'

@@ -195,6 +195,8 @@ extension ClientConnection {
         var answer = answer
         if let path = exchange?.link.path { answer.fields.append((Forwarding.pathField, path.rawValue)) }
         let isRead = exchange?.isRequestSent ?? (request.framing == .none)
+        // Who writes pages to a file wants none of ours there (RFC 7240, 4.2).
+        if request.head.fields.contains("return=minimal", in: "prefer") { answer.text = "" }
         send(answer, to: request.head.method, closes: !request.head.isPersistent || request.head.minorVersion == 0 || !isRead)
     }
 

@@ -32,7 +32,8 @@ public final class Connector: Upstream {
         /// A way did not work; others may.
         case failed(KeyedHost, UpstreamAttempt)
         /// - Parameter after: Since the connection was asked for.
-        case connected(KeyedHost, UpstreamPath, remote: String, after: Duration)
+        case connected(KeyedHost, UpstreamConnection, after: Duration)
+        case unreachable(KeyedHost, LadderError)
     }
 
     /// Connections being looked for at once; more are refused.

@@ -71,7 +71,7 @@ final class LadderRequest: UpstreamRequest {
     }
 
     /// There are no packets: in the first round that is the reason, later it is what happened before.
-    private func giveUp(_ error: LadderError) { fail(isSecondRound ? unreachable() : error) }
+    private func giveUp(_ error: LadderError) { fail(failures.isEmpty ? error : unreachable()) }
 
     private func start(_ walk: Walk, now: Instant) {
         let usesDomains = !connector.settings.requiresKey && route.service != .raw
@@ -79,9 +79,9 @@ final class LadderRequest: UpstreamRequest {
             .map { $0.filter { !tried.contains($0) } }.filter { !$0.isEmpty }
         refused = walk.places.refused
         if rungs.isEmpty {
-            if isSecondRound { return fail(unreachable()) }
-            // What was known before may be out of date.
-            return walk.keys.contains(where: { isKnownLonger($0, now: now) }) ? lost(now: now) : explain(walk)
+            // A packet that was known before may be out of date.
+            if !isSecondRound, walk.keys.contains(where: { isKnownLonger($0, now: now) }) { return lost(now: now) }
+            return failures.isEmpty ? explain(walk) : fail(unreachable())
         }
         begin(rungs, now: now)
     }
@@ -94,7 +94,9 @@ final class LadderRequest: UpstreamRequest {
     }
 
     private func isKnownLonger(_ key: PublicKey, now: Instant) -> Bool {
-        if case .unknown = connector.knowledge(of: key, since: started, now: now) { true } else { false }
+        guard case .packet = connector.knowledge(of: key, since: Instant(nanoseconds: 0), now: now) else { return false }
+        if case .unknown = connector.knowledge(of: key, since: started, now: now) { return true }
+        return false
     }
 
     /// The records name no place at all, or none that may be dialled.
@@ -171,8 +173,8 @@ extension LadderRequest {
         var authority: String?
         if case .certified(_, let domain) = way { authority = domain.authority }
         let attempts = failures + (race?.failures ?? [])
-        connector.onEvent(.connected(route.host, path, remote: remote, after: now - started))
         let connection = UpstreamConnection(socket, path: path, remote: remote, homeserver: way.key, authority: authority, attempts: attempts)
+        connector.onEvent(.connected(route.host, connection, after: now - started))
         end()?(.success(connection))
     }
 
@@ -193,7 +195,11 @@ extension LadderRequest {
         proceed()
     }
 
-    private func fail(_ error: LadderError) { end()?(.failure(error)) }
+    private func fail(_ error: LadderError) {
+        let completion = end()
+        connector.onEvent(.unreachable(route.host, error))
+        completion?(.failure(error))
+    }
 
     @discardableResult
     private func end() -> ((Result<UpstreamConnection, LadderError>) -> Void)? {

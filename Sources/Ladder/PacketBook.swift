@@ -12,6 +12,9 @@ struct PacketBook {
     /// A question is repeated after this long. Who resolves has given up by then, or has lost it.
     static let patience: Duration = .seconds(20)
     static let capacity = 1024
+    /// Questions without an answer. They stand in a pipe until they are read: with more, whoever asks and whoever answers could come to wait
+    /// for each other to read.
+    static let mostAsked = 256
 
     private struct Entry {
         var packet: SignedPacket?
@@ -34,10 +37,11 @@ struct PacketBook {
 
     /// Notes that a packet is wanted.
     ///
-    /// - Returns: Whether somebody has to be asked: nobody is, yet.
+    /// - Returns: Whether somebody has to be asked now: nobody is yet, and others don't come first.
     mutating func wants(_ key: PublicKey, isFresh: Bool, now: Instant) -> Bool {
         if let earlier = asked[key], now < earlier.at + Self.patience, earlier.isFresh || !isFresh { return false }
         asked = asked.filter { now < $0.value.at + Self.patience }
+        guard asked.count < Self.mostAsked || asked[key] != nil else { return false }
         asked[key] = (isFresh, now)
         return true
     }

@@ -82,6 +82,8 @@ struct Walk {
         let target = service.target.targetText
         if let next = KeyedHost(target) {
             visit(next, depth: depth + 1)
+        } else if target == "localhost", service.port == nil, caution.allowsLocal {
+            // A homeserver that has no domain says so (spec/pkarr-wire.md, 4.1); what else there is on this machine is none of it.
         } else if target.utf8.last != UInt8(ascii: ".") {
             add(Domain(name: target.lowercased(), port: port, key: host.key))
         }

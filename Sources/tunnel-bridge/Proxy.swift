@@ -62,6 +62,9 @@ struct Proxy: ToolkitCommand {
         "PEM file with the certificates that vouch for domains. (default: the system's)", valueName: "FILE"))
     var authorities: String?
 
+    @Flag(help: "Print a stream line for each connection to a homeserver, and for each that did not come about.")
+    var streams = false
+
     @Option(help: ArgumentHelp("Time after which a homeserver counts as unreachable.", valueName: "DURATION"))
     var timeout: DurationArgument = "30s"
 
@@ -162,9 +165,15 @@ struct Proxy: ToolkitCommand {
         switch event {
         case .handover(let event): tunnel_bridge.report(event, from: "quic-dial", to: log)
         case .failed(let host, let attempt): log.debug("\(host): \(attempt)")
-        case .connected(let host, let path, let remote, let after):
-            log.debug("\(host): connected to \(remote), path \(path.rawValue), after \(Int(after.milliseconds)) ms")
+        case .connected(let host, let connection, let after):
+            log.debug("\(host): connected to \(connection.remote), path \(connection.path.rawValue), after \(Int(after.milliseconds)) ms")
+            if streams { show(connection.line(for: host, after: after), log) }
+        case .unreachable(let host, let error): if streams { show(error.line(for: host), log) }
         }
+    }
+
+    private func show(_ line: JSONValue, _ log: Log) {
+        do { try StandardOutput.write(line) } catch { log.debug("nobody reads which ways were taken") }
     }
 
     private func report(_ event: HTTPProxy.Event, to log: Log) {

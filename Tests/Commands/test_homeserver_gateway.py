@@ -136,13 +136,14 @@ def kinds(records):
     return [(record["name"], record["type"]) for record in records]
 
 
-def test_with_the_data_folder_alone_a_page_is_fetched_by_key(gateway, data_dir, backend, env, network, packet, key):
+def test_with_the_data_folder_alone_a_page_is_fetched_by_key(gateway, data_dir, backend, env, network, packet, key, tmp_path):
     assert gateway(data_dir('public_ip = "203.0.113.7"')).next()["stored"]
     found = packet()
     assert kinds(found["records"]) == [*CLASSICAL, ("_iroh", "TXT")]
     assert found["records"][0]["params"] == {"port": 6287, "ipv4hint": ["203.0.113.7"]} and found["records"][2]["address"] == "203.0.113.7"
+    (tmp_path / "fetch.conf").write_text("allow-local=yes\n")
     fetched = subprocess.run(
-        [FETCH, f"pubky://{key.name}/", "-H", "Pubky-Client-Key: forged"], env={**env, "PKARR_BOOTSTRAP": network[0]["dht"], "PKARR_RELAYS": network[1]["http"]},
+        [FETCH, "-c", str(tmp_path / "fetch.conf"), f"pubky://{key.name}/", "-H", "Pubky-Client-Key: forged"], env={**env, "PKARR_BOOTSTRAP": network[0]["dht"], "PKARR_RELAYS": network[1]["http"]},
         stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE)
     assert (fetched.returncode, fetched.stdout) == (0, b"hello")
     # The homeserver learns who has proved what, and nothing that a client says of itself.

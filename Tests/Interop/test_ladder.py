@@ -272,6 +272,14 @@ def test_a_stock_packet_makes_nobody_talk_to_his_own_machine(published, client, 
     assert "--allow-local" in one.body and page.requests == []
 
 
+def test_who_wants_no_pages_of_the_proxy_gets_none_and_a_resolver_passes_over_stream_lines(published, client):
+    one = client("--streams")
+    assert one.get(KEY, "-H", "Prefer: return=minimal") == 502
+    assert one.body == ""
+    # The resolver passes over what is no question.
+    assert one.get(KEY) == 502 and "nobody has a packet" in one.body
+
+
 def test_nobody_has_published_it(published, client):
     one = client()
     assert one.get(KEY, "-i") == 502

@@ -332,6 +332,13 @@ private let tunnelPlace = endpoint("addr=127.0.0.1:9")
         world.loop.run(until: { user() != nil && nobody() != nil })
         #expect(user()?.error == LadderError(.keyNotFound, "_pubky.\(key(1)) names no homeserver"))
         #expect(nobody()?.error == LadderError(.keyNotFound, "nobody has a packet of this key"))
+        // The next to ask are told the same at once; what names no homeserver may have come to name one.
+        let again = world.connect(KeyedHost(key(2))), userAgain = world.connect(KeyedHost(key(1), isUser: true))
+        world.asked(3)
+        #expect(world.questions.last == line(1, fresh: true))
+        try world.tell(packet(1, address("203.0.114.1"), timestamp: 2))
+        world.loop.run(until: { again() != nil && userAgain() != nil })
+        #expect(again()?.error == nobody()?.error && userAgain()?.error == user()?.error)
     }
 
     @Test func aUsersNameLeadsToTheHomeserversKey() throws {

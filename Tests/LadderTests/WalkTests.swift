@@ -34,7 +34,10 @@ import Testing
         #expect(careful.places.refused.map(\.remote) == ["127.0.0.1:6287", "localhost"])
         let daring = walk(KeyedHost(key(1)), allowsLocal: true, stock)
         #expect(addresses(daring) == ["127.0.0.1:6287"])
-        #expect(daring.places.domains.map(\.name) == ["localhost"])
+        // That name stands for no domain at all, unless it has a port.
+        #expect(daring.places.domains.isEmpty && daring.places.refused.isEmpty)
+        let named = try packet(1, https(target: "localhost", params: #"{"port":8443}"#))
+        #expect(walk(KeyedHost(key(1)), allowsLocal: true, named).places.domains.map(\.authority) == ["localhost:8443"])
     }
 
     @Test(arguments: [
