@@ -1,4 +1,5 @@
 import Crypto
+import HTTP1
 import Iroh
 import Platform
 import WebSocket
@@ -7,7 +8,7 @@ extension RelayHub {
     /// Answers an HTTP request, or makes it a WebSocket.
     ///
     /// - Returns: Bytes of the request; nil when it is not complete.
-    func answerRequest(_ session: RelaySession, _ bytes: UnsafeRawBufferPointer, now: Instant) throws(HTTPRequestError) -> Int? {
+    func answerRequest(_ session: RelaySession, _ bytes: UnsafeRawBufferPointer, now: Instant) throws(MessageError) -> Int? {
         guard let request = try HTTPRequestHead(decoding: bytes) else { return nil }
         let isTrusted = settings.isExempt(session.address) && request.list("x-forwarded-for").isEmpty
         if settings.isProxy(session.address), !useForwardedAddress(session, request) {
@@ -38,10 +39,7 @@ extension RelayHub {
             counters.badRequests += 1
             session.respond(RelayAnswer(400, text: reason + "\n", fields: fields), now: now)
         }
-        func has(_ name: String, _ word: String) -> Bool {
-            WebSocketHandshake.words(request.list(name)).contains { $0.lowercased() == word }
-        }
-        guard has("upgrade", "websocket"), has("connection", "upgrade") else {
+        guard request.has("websocket", in: "upgrade"), request.has("upgrade", in: "connection") else {
             return refuse("this is the address of an iroh relay, for WebSocket clients only")
         }
         guard request.value("sec-websocket-version") == WebSocketHandshake.version else {

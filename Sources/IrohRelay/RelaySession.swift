@@ -1,4 +1,5 @@
 import Crypto
+import HTTP1
 import Iroh
 import Platform
 import WebSocket
@@ -84,9 +85,10 @@ public final class RelaySession {
             if case .ending = phase { return }
             let taken = try reader.read(rest) { kind, payload in take(kind, payload, now: now) }
             keep(UnsafeMutableRawBufferPointer(rebasing: rest[taken...]))
-        } catch let error as HTTPRequestError {
+        } catch let error as MessageError {
             hub.counters.badRequests += 1
-            respond(RelayAnswer(error.status, text: error == .malformed ? "not an HTTP/1.1 request\n" : "too many headers\n"), now: now)
+            let isLong = error == .headTooLarge
+            respond(RelayAnswer(isLong ? 431 : 400, text: isLong ? "too many headers\n" : "not an HTTP/1.1 request\n"), now: now)
         } catch let error as WebSocketError {
             hub.counters.protocolErrors += 1
             end(.protocolError("bad WebSocket frame"), status: error.closeStatus, now: now)

@@ -1,3 +1,4 @@
+import HTTP1
 import Iroh
 import WebSocket
 
@@ -16,28 +17,20 @@ struct UpgradeResponse {
     /// - Parameter key: The request's `Sec-WebSocket-Key`.
     /// - Throws: What it is instead of an agreement.
     init?(decoding bytes: UnsafeRawBufferPointer, key: String) throws(RelayLinkFailure) {
-        let limited = UnsafeRawBufferPointer(rebasing: bytes.prefix(Self.largestHead))
         // Whoever speaks something else is not waited for.
-        guard zip(limited, "HTTP/1.".utf8).allSatisfy({ $0 == $1 }) else { throw .badAnswer("not HTTP/1") }
-        guard let end = Self.end(of: limited) else {
-            if bytes.count >= Self.largestHead { throw .badAnswer("its head has no end within \(Self.largestHead) bytes") }
-            return nil
-        }
-        let lines = limited[..<(end - 4)].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-            .map { $0.last == UInt8(ascii: "\r") ? $0.dropLast() : $0 }
-        guard lines.allSatisfy(HTTPFields.isText) else { throw .badAnswer("control characters in its head") }
-        let status = try Self.status(String(decoding: lines[0], as: UTF8.self))
-        guard let fields = HTTPFields(decoding: lines.dropFirst()) else { throw .badAnswer("a malformed header") }
-        func has(_ word: String, in name: String) -> Bool {
-            fields.values(name).flatMap(WebSocketHandshake.words).contains { $0.lowercased() == word }
-        }
-        switch status {
+        guard zip(bytes, "HTTP/1.".utf8).allSatisfy({ $0 == $1 }) else { throw .badAnswer("not HTTP/1") }
+        var reader = HeadReader<ResponseHead>(limit: Self.largestHead)
+        let count: Int, found: ResponseHead?
+        do throws(MessageError) { (count, found) = try reader.consume(bytes) } catch { throw .badAnswer("\(error)") }
+        guard let head = found else { return nil }
+        let fields = head.fields
+        switch head.status {
         case 101: break
         // The relay itself takes or refuses later, with words; these come from a proxy in front of it that has a list of its own.
-        case 401, 403: throw .refused("answered \(status)")
-        default: throw .notUpgraded(status: status, location: fields.values("location").first)
+        case 401, 403: throw .refused("answered \(head.status)")
+        default: throw .notUpgraded(status: head.status, location: fields.first("location"))
         }
-        guard has("websocket", in: "upgrade"), has("upgrade", in: "connection") else { throw .badAnswer("no upgrade to a WebSocket") }
+        guard fields.contains("websocket", in: "upgrade"), fields.contains("upgrade", in: "connection") else { throw .badAnswer("no upgrade to a WebSocket") }
         guard fields.values("sec-websocket-accept") == [WebSocketHandshake.accept(key: key)] else {
             throw .badAnswer("a wrong Sec-WebSocket-Accept")
         }
@@ -47,24 +40,9 @@ struct UpgradeResponse {
             throw .badAnswer("not one of the protocols \(Self.offered)")
         }
         self.version = version
-        length = end
+        length = count
     }
 
     /// The protocols that are offered, the preferred one first.
     static let offered = RelayFrame.Version.allCases.sorted(by: >).map(\.name).joined(separator: ", ")
-
-    private static func status(_ line: String) throws(RelayLinkFailure) -> Int {
-        let words = line.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: false)
-        guard words.count >= 2, words[0] == "HTTP/1.1" || words[0] == "HTTP/1.0", words[1].utf8.count == 3,
-            words[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }), let status = Int(words[1]), status >= 100
-        else { throw .badAnswer("a malformed status line") }
-        return status
-    }
-
-    private static func end(of bytes: UnsafeRawBufferPointer) -> Int? {
-        guard bytes.count >= 4 else { return nil }
-        for end in 4...bytes.count
-        where bytes[end - 1] == 10 && bytes[end - 2] == 13 && bytes[end - 3] == 10 && bytes[end - 4] == 13 { return end }
-        return nil
-    }
 }
