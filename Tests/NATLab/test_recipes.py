@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -146,6 +147,24 @@ def sshd(server, client):
     wait_for(ready, "sshd")
 
 
+def stays_open(client, hosts, internet):
+    """A session goes on while one computer after the other goes to another network."""
+    session = client.start("ssh", "home", "cat", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    watch = threading.Timer(2 * PATIENCE, session.kill)
+    watch.start()
+    try:
+        for number, host in enumerate([None, *hosts]):
+            if host:
+                internet.site(KINDS["home"]).welcome(host)
+            session.stdin.write(b"%d\n" % number)
+            session.stdin.flush()
+            assert session.stdout.readline() == b"%d\n" % number, client.logs()
+        session.stdin.close()
+        assert session.wait(PATIENCE) == 0, client.logs()
+    finally:
+        watch.cancel()
+
+
 def test_a_computer_is_logged_in_to_and_copied_from_by_its_key(internet, tmp_path):
     with recipe(internet, "ssh by a key", tmp_path) as (one, server, client):
         sshd(server, client)
@@ -163,6 +182,7 @@ def test_a_computer_is_logged_in_to_and_copied_from_by_its_key(internet, tmp_pat
         assert not copying.blocks
         for copy in (server.home / "pictures", client.home / "again"):
             assert {path.name: path.read_bytes() for path in copy.iterdir()} == {path.name: path.read_bytes() for path in pictures.iterdir()}
+        stays_open(client, [client.host, server.host], internet)
         # Nobody else gets in, who knows the key of the server only.
         (client.home / ".ssh" / "id_ed25519").unlink()
         refused = subprocess.run(client.host.arguments("ssh", "-o", "BatchMode=yes", "home", "true"), env=client.environment,
