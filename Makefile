@@ -17,6 +17,7 @@ mandir = $(prefix)/share/man
 datadir = $(prefix)/share
 docdir = $(datadir)/doc/keyhole
 unitdir = $(prefix)/lib/systemd/system
+userunitdir = $(prefix)/lib/systemd/user
 SWIFT = swift
 SUDO = $(if $(filter 0,$(shell id -u)),,sudo)
 APT = $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get
@@ -150,10 +151,14 @@ install:
 	install -m 644 man/*.1 $(DESTDIR)$(mandir)/man1
 	install -m 644 man/*.5 $(DESTDIR)$(mandir)/man5
 	install -m 644 man/*.7 $(DESTDIR)$(mandir)/man7
-	install -d $(DESTDIR)$(unitdir)
-	for unit in systemd/*; do \
+	install -d $(DESTDIR)$(unitdir) $(DESTDIR)$(userunitdir)
+	for unit in systemd/*.*; do \
 		sed 's|/usr/local/bin/|$(bindir)/|' $$unit > $(DESTDIR)$(unitdir)/$${unit##*/} && \
 		chmod 644 $(DESTDIR)$(unitdir)/$${unit##*/} || exit 1; \
+	done
+	for unit in systemd/user/*; do \
+		sed 's|/usr/local/bin/|$(bindir)/|' $$unit > $(DESTDIR)$(userunitdir)/$${unit##*/} && \
+		chmod 644 $(DESTDIR)$(userunitdir)/$${unit##*/} || exit 1; \
 	done
 	install -d $(DESTDIR)$(datadir)/bash-completion/completions $(DESTDIR)$(datadir)/zsh/site-functions \
 		$(DESTDIR)$(datadir)/fish/vendor_completions.d

@@ -209,6 +209,19 @@ stage() {
     stages="$name=$!$newline$stages"
 }
 
+# The service manager (sd_notify(3)) hears from one stage only: that all can be reached, and that it goes on.
+notify_socket=${NOTIFY_SOCKET-}
+unset NOTIFY_SOCKET
+
+# spokesman COMMAND...: is that stage.
+# shellcheck disable=SC2317 # it is started as a stage
+spokesman() {
+    # The time for the watchdog is meant for this script, of which nothing is left to tell it.
+    unset WATCHDOG_PID
+    [ -z "$notify_socket" ] || export NOTIFY_SOCKET="$notify_socket"
+    exec "$@"
+}
+
 # Puts the first line of a stage into $line; fails when it has ended without one.
 # first_line FIFO
 first_line() { read -r line <"$1"; }

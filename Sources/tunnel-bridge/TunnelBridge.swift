@@ -31,6 +31,7 @@ func run(_ loop: EventLoop, ready line: JSONValue, endsOnHangUp: Bool = true) th
     // Before the line: whoever has read it may send a signal.
     let service = Service(on: loop, signals: [SIGTERM, SIGINT] + (endsOnHangUp ? [SIGHUP] : []))
     try StandardOutput.write(line)
+    ServiceManager.tellReady()
     service.run()
 }
 

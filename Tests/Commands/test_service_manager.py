@@ -139,6 +139,25 @@ def test_the_gateway_lets_nobody_but_its_listener_speak(manager, network, key_fi
         one.process.stderr.close()
 
 
+def test_the_proxy_is_ready_when_it_listens_and_its_bridge_alone_speaks(manager, network, tmp_path):
+    config = tmp_path / "proxy.conf"
+    config.write_text(f"listen=127.0.0.1:0\nbootstrap={network[0]['dht']}\nrelays=no\n")
+    (tmp_path / "run").mkdir()
+    env = {**manager.env, "PATH": f"{BIN}:{os.environ['PATH']}", "XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    one = Service(["sh", "-c", 'export WATCHDOG_PID=$$; exec "$0" "$1"', str(ROOT / "examples" / "pubky-proxy"), str(config)], env=env,
+                  stdin=subprocess.DEVNULL)
+    try:
+        assert manager.hear(b"READY=1") == "READY=1"
+        [bridge] = [child for child in children(one.process.pid) if name_of(child) == "tunnel-bridge"]
+        os.kill(bridge, signal.SIGSTOP)
+        manager.silence()
+        os.kill(bridge, signal.SIGCONT)
+        manager.hear(b"WATCHDOG=1")
+    finally:
+        assert one.stop() == 0
+        one.process.stderr.close()
+
+
 def children(process):
     return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
