@@ -25,18 +25,22 @@ def listens(port):
         return one.connect_ex(("127.0.0.1", port)) == 0
 
 
-@contextlib.contextmanager
-def pubky_tls(number, folder, port=None):
-    """GnuTLS with the raw public key of a number and a page of its own; the port."""
+def pubky_tls_command(number, folder, port):
+    """GnuTLS with the raw public key of a number and a page of its own."""
     secret = Key(number).secret
     files = [folder / f"{kind}-{number}.pem" for kind in ("secret", "public")]
     files[0].write_bytes(secret.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
     files[1].write_bytes(secret.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo))
-    port = port or free_port()
+    return ["gnutls-serv", "--http", "--rawpkkeyfile", files[0], "--rawpkfile", files[1], "--priority", RAW_KEYS, "--port", str(port)]
+
+
+@contextlib.contextmanager
+def pubky_tls(number, folder):
+    """The port of a Pubky TLS listener with the key of a number."""
+    port = free_port()
     server = subprocess.Popen(
-        ["gnutls-serv", "--http", "--rawpkkeyfile", files[0], "--rawpkfile", files[1], "--priority", RAW_KEYS, "--port", str(port)],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        pubky_tls_command(number, folder, port), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(lambda: listens(port))
         yield port
