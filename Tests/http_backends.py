@@ -98,11 +98,18 @@ def backend(**options):
 
 
 @contextlib.contextmanager
-def nginx(folder, port, listen=""):
-    """nginx that tells the fields it got, as its variables and so as CGI programs have them: `-` and `_` are one there."""
+def nginx(folder, port, listen="", example=None):
+    """nginx that tells the fields it got, as its variables and so as CGI programs have them: `-` and `_` are one there.
+
+    `example` is a configuration of servers in place of that."""
     names = ["http_x_forwarded_for", "http_x_forwarded_proto", "http_x_real_ip", "http_forwarded", "http_pubky_client_key", "http_host", "remote_addr",
              "proxy_protocol_addr"]
     shown = " ".join(f"{name}=${name}" for name in names)
+    server = example or f"""
+            server {{
+                listen 127.0.0.1:{port} {listen};
+                location / {{ return 200 "{shown}\\n"; }}
+            }}"""
     (folder / "nginx.conf").write_text(textwrap.dedent(f"""
         daemon off;
         pid {folder}/nginx.pid;
@@ -117,10 +124,7 @@ def nginx(folder, port, listen=""):
             fastcgi_temp_path {folder}/fastcgi;
             uwsgi_temp_path {folder}/uwsgi;
             scgi_temp_path {folder}/scgi;
-            server {{
-                listen 127.0.0.1:{port} {listen};
-                location / {{ return 200 "{shown}\\n"; }}
-            }}
+            {server}
         }}
         """))
     process = subprocess.Popen(["nginx", "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "error.log"])

@@ -2,6 +2,7 @@
 tunnel is needed."""
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -9,7 +10,7 @@ import threading
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from conftest import PATIENCE
+from conftest import PATIENCE, ROOT
 from handover import Listen, descriptors_of
 from homeserver_listeners import RAW_KEYS, free_port, pubky_tls
 from http_backends import backend, nginx, read_all, read_head, read_response
@@ -102,6 +103,26 @@ def test_nginx_which_takes_all_spellings_for_one_sees_ours_only(serve, stream, t
         assert read_response(connection)[2].decode() == (
             f"http_x_forwarded_for=192.0.2.1 http_x_forwarded_proto=http http_x_real_ip= http_forwarded= http_pubky_client_key={ALICE} "
             f"http_host={ALICE} remote_addr=127.0.0.2 proxy_protocol_addr=\n")
+
+
+def test_nginx_as_the_manual_sets_it_up_takes_address_and_key(serve, stream, tmp_path):
+    page = (ROOT / "man" / "tunnel-bridge.1").read_text()
+    example = re.search(r"^(limit_req_zone .*?)^\.Ed", page, re.MULTILINE | re.DOTALL)[1]
+    port = free_port()
+    # What it serves is what it knows; the limit is one that a machine of any speed runs into.
+    for place, replacement in [("127.0.0.1:6286", f"127.0.0.1:{port}"), ("root /srv/site;", "try_files '' @told;"), ("10r/s", "1r/m"), ("burst=20", "burst=2"),
+                               ("\n}", '\n    location @told { return 200 "$remote_addr $http_pubky_client_key"; }\n}')]:
+        assert place in example
+        example = example.replace(place, replacement)
+    with nginx(tmp_path, port, example=example):
+        serve(f"127.0.0.1:{port}")
+        for peer in (ALICE, BOB):
+            connection = stream(peer)
+            for expected in (200, 200, 200, 503):
+                connection.sendall(get("/", "X-Forwarded-For: 6.6.6.6\r\n"))
+                status, _, body = read_response(connection)
+                assert status == expected
+                assert status == 503 or body == f"192.0.2.1 {peer}".encode()
 
 
 def test_the_proxy_protocol_goes_before_the_requests(serve, stream, tmp_path):
