@@ -25,7 +25,7 @@ def options(run, words):
 
 
 def test_each_part_of_the_plan_has_a_command_and_a_test():
-    assert len(ROWS) == 10 and all(len(row) == 3 for row in ROWS)
+    assert len(ROWS) == 11 and all(len(row) == 3 for row in ROWS)
 
 
 def test_each_command_and_option_named_for_it_is_there(run):
