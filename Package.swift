@@ -99,7 +99,7 @@ let commands: [Target] = [
     command("quic-listen", ["Metrics", "RouterPorts", "Tunnel", "Paths", "Iroh"]),
     command("quic-dial", ["Metrics", "RouterPorts", "Tunnel", "Iroh"]),
     command("quic-relay", ["IrohRelay"]),
-    command("tunnel-bridge", ["Metrics", "HTTPProxy", "Ladder", "Tunnel"]),
+    command("tunnel-bridge", ["Metrics", "RateLimits", "HTTPProxy", "Ladder", "Tunnel"]),
 ]
 
 let testSupport: [Target] = [

@@ -43,8 +43,12 @@ public final class Watcher {
         }
         uv_poll_start(pointer, readiness.rawValue) { raw, status, events in
             guard let watcher = owner(raw?.pointee.data, Watcher.self) else { return }
-            // An error on the descriptor shows in the call that the handler makes, so let it make both.
-            watcher.handler(status < 0 ? watcher.wanted : Readiness(rawValue: events))
+            guard status < 0 else { return watcher.handler(Readiness(rawValue: events)) }
+            // An error on the descriptor shows in the call that the handler makes, so let it make both. libuv has stopped watching: whoever
+            // has found bytes first, and the error behind them not yet, has to be able to wait on.
+            let wanted = watcher.wanted
+            watcher.wanted = []
+            watcher.handler(wanted)
         }
     }
 

@@ -39,6 +39,9 @@ final class ClientConnection {
     /// Whether it has not asked for anything, or not to the end.
     var isWaiting: Bool { if case .head = phase { true } else { false } }
 
+    /// Whether the client has ended while a connection is made for it.
+    var hasEndedEarly: Bool { if case .connecting = phase { client.isInputEnded } else { false } }
+
     private func ready(_ readiness: Readiness) {
         switch phase {
         case .head: readHeads()
@@ -143,6 +146,7 @@ extension ClientConnection {
 
     private func lookAhead() {
         do throws(SystemError) { _ = try client.read() } catch { return close() }
+        if client.isInputEnded { proxy.noteEnd(of: self) }
         client.wait(for: client.unread.isEmpty && !client.isInputEnded ? .readable : [])
     }
 

@@ -48,6 +48,9 @@ public final class HTTPProxy {
         var look: Duration = .seconds(1)
     }
 
+    /// Of clients that have ended and wait for a connection.
+    private static let mostEnded = 64
+
     private let loop: EventLoop
     private let upstream: any Upstream
     private let settings: ProxySettings
@@ -58,6 +61,8 @@ public final class HTTPProxy {
     private var acceptor: Acceptor?
     private var timer: Timer?
     private var connections: [ObjectIdentifier: ClientConnection] = [:]
+    /// Clients that have ended while a connection is made for them, oldest first, and some that did so earlier.
+    private var ended: [ObjectIdentifier] = []
     let times: Times
 
     /// Where it really listens.
@@ -114,7 +119,8 @@ public final class HTTPProxy {
             oldest.close()
         }
         do throws(SystemError) {
-            try Sockets.setNodelay(connection.number)
+            // One that has gone already is found out about when it is read.
+            try? Sockets.setNodelay(connection.number)
             let client = ClientConnection(try Wire(connection, blocks: blocks, on: loop), proxy: self)
             counters.connections += 1
             if connections.isEmpty { timer?.start(after: times.look, every: times.look) }
@@ -153,6 +159,13 @@ extension HTTPProxy {
     func decide(_ head: RequestHead, inner: KeyedHost?) -> ProxyPolicy.Decision {
         counters.requests += 1
         return policy.decide(head, inner: inner)
+    }
+
+    /// A client has ended while a connection is made for it. It may have said all that it had to say and wait for the answer, or have gone:
+    /// a page that asks for keys and breaks off again and again must not have all the connections that can be looked for at once.
+    func noteEnd(of connection: ClientConnection) {
+        ended.append(ObjectIdentifier(connection))
+        if ended.count > Self.mostEnded, let oldest = connections[ended.removeFirst()], oldest.hasEndedEarly { oldest.close() }
     }
 
     func remove(_ connection: ClientConnection) { connections[ObjectIdentifier(connection)] = nil }

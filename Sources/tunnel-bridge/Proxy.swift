@@ -7,6 +7,7 @@ import JSON
 import Ladder
 import Metrics
 import Platform
+import RateLimits
 import Toolkit
 import Tunnel
 
@@ -90,11 +91,13 @@ struct Proxy: ToolkitCommand {
         settings.mostConnections = min(maxConnections, max(1, (openFileLimit() - 64) / 3))
         let loop = EventLoop()
         let listener = try tcpListener(at: listen, on: loop, isPrivate: true)
-        let connector = try connector(on: loop, log: log)
+        var output: OutputQueue?
+        let connector = try connector(on: loop, log: log) { output?.write($0) }
         defer { connector.close() }
         let proxy: HTTPProxy
         do throws(SystemError) {
-            proxy = try HTTPProxy(on: loop, listener: listener, upstream: connector, settings: settings) { report($0, to: log) }
+            let told = RecentTellings()
+            proxy = try HTTPProxy(on: loop, listener: listener, upstream: connector, settings: settings) { report($0, told, to: log) }
         } catch { throw CommandError(.configuration, "can't watch \(listen): \(error.reason)") }
         defer { proxy.close() }
         let status = try StatusReport(on: loop, file: metricsFile.metrics, log: log) {
@@ -105,17 +108,15 @@ struct Proxy: ToolkitCommand {
         } figures: { Self.metrics(of: proxy) }
         defer { status.close() }
         // Whoever does not hear the questions will not answer.
-        let listening = OutputWatcher(on: loop, alsoSockets: true) { connector.resolverHasGone() }
-        // The first line goes out before any question.
-        var reader: ObjectReader?
-        Timer.once(on: loop, after: .zero) { reader = packets(for: connector, on: loop, log: log) }
-        return try withExtendedLifetime((reader, listening)) {
+        output = OutputQueue(on: loop) { connector.resolverHasGone() }
+        let reader = packets(for: connector, on: loop, log: log)
+        return try withExtendedLifetime(reader) {
             try tunnel_bridge.run(loop, ready: ["listening": .string("\(proxy.address)"), "socket": .string(socket)])
             return .done
         }
     }
 
-    private func connector(on loop: EventLoop, log: Log) throws(CommandError) -> Connector {
+    private func connector(on loop: EventLoop, log: Log, output: @escaping (JSONValue) -> Void) throws(CommandError) -> Connector {
         var settings = Connector.Settings()
         settings.requiresKey = requireKey
         settings.allowsLocal = allowLocal
@@ -126,9 +127,7 @@ struct Proxy: ToolkitCommand {
             }
         }
         do throws(SystemError) {
-            return try Connector(on: loop, socketPath: socket, settings: settings) { question in
-                do { try StandardOutput.write(question) } catch { log.debug("nobody reads which packets are wanted") }
-            } onEvent: { report($0, to: log) }
+            return try Connector(on: loop, socketPath: socket, settings: settings, want: output) { report($0, to: log, output) }
         } catch { throw socketError(socket, error) }
     }
 
@@ -161,28 +160,39 @@ struct Proxy: ToolkitCommand {
         return metrics.text
     }
 
-    private func report(_ event: Connector.Event, to log: Log) {
+    private func report(_ event: Connector.Event, to log: Log, _ output: (JSONValue) -> Void) {
         switch event {
         case .handover(let event): tunnel_bridge.report(event, from: "quic-dial", to: log)
         case .failed(let host, let attempt): log.debug("\(host): \(attempt)")
         case .connected(let host, let connection, let after):
             log.debug("\(host): connected to \(connection.remote), path \(connection.path.rawValue), after \(Int(after.milliseconds)) ms")
-            if streams { show(connection.line(for: host, after: after), log) }
-        case .unreachable(let host, let error): if streams { show(error.line(for: host), log) }
+            if streams { output(connection.line(for: host, after: after)) }
+        case .unreachable(let host, let error): if streams { output(error.line(for: host)) }
         }
     }
 
-    private func show(_ line: JSONValue, _ log: Log) {
-        do { try StandardOutput.write(line) } catch { log.debug("nobody reads which ways were taken") }
-    }
-
-    private func report(_ event: HTTPProxy.Event, to log: Log) {
+    private func report(_ event: HTTPProxy.Event, _ told: RecentTellings, to log: Log) {
         switch event {
         case .refused(let reason): log.debug("a request was refused: \(reason)")
-        case .unreachable(let name, let error): log.error("\(name): \(error.message)")
-        case .failed(let what): log.error(what)
+        case .unreachable(let name, let error): if told.isNews("\(name): \(error.message)") { log.error("\(name): \(error.message)") }
+        case .failed(let what): if told.isNews(what) { log.error(what) }
         case .acceptFailed(let error): log.error("can't accept connections: \(error.reason)")
         }
+    }
+}
+
+/// What was told lately: a page asks for the same fifty things in vain, and asks again; and one that means harm for others each time.
+private final class RecentTellings {
+    private static let memory: Duration = .seconds(60)
+    private var texts = RecentlyUsed<String, Instant>(capacity: 256)
+    private var budget = TokenBucket(Quota(1, each: .second, burst: 30)!)
+
+    func isNews(_ text: String) -> Bool {
+        let now = Instant.now
+        if let told = texts.value(for: text), now - told < Self.memory { return false }
+        guard budget.take(now: now) else { return false }
+        texts.set(now, for: text)
+        return true
     }
 }
 

@@ -8,6 +8,7 @@ import re
 import resource
 import signal
 import socket
+import struct
 import subprocess
 import threading
 
@@ -588,6 +589,16 @@ def test_without_a_resolver_nobody_waits_for_one(start):
     assert answer["Proxy-Status"] == "keyhole; error=destination_unavailable"
     # No tunnel that leads nowhere: curl gets no connection.
     assert running.curl("-k", f"https://{KEY}/").exit == 56
+
+
+def test_a_resolver_that_reads_nothing_holds_nobody_up(start, packet_of, listen_for, pages):
+    running = start([packet_of(listen_for(pages().address).endpoint)])
+    for number in range(2000):
+        # More questions than a pipe takes, from clients that don't wait for the answer.
+        with running.connect() as connection:
+            connection.sendall(head("GET", f"http://{id_of(number + 1)}/"))
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert running.curl(f"http://{KEY}/").status == 200
 
 
 def test_every_way_that_was_tried_is_explained(start, packet_of, dead_port):

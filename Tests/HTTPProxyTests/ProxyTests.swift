@@ -166,6 +166,31 @@ func cancelled() throws {
     scene.loop.run(until: { scene.proxy.connectionCount == 0 })
 }
 
+@Test("a client that went right behind its request is seen to have gone")
+func goneAtOnce() throws {
+    let scene = try Scene()
+    defer { scene.proxy.close() }
+    // Never answered, so that nothing is written to it either.
+    let client = try scene.client(get())
+    client.reset()
+    scene.loop.run(until: { scene.upstream.asked.count == 1 })
+    scene.loop.run(until: { scene.proxy.connectionCount == 0 })
+}
+
+@Test("clients that have ended can't have all the connections that are being made")
+func endedClients() throws {
+    let scene = try Scene()
+    defer { scene.proxy.close() }
+    scene.upstream.isSlow = true
+    var clients: [End] = []
+    for _ in 0..<100 {
+        clients.append(try scene.client(get()))
+        clients.last!.finish()
+    }
+    scene.loop.run(until: { scene.proxy.connectionCount == 64 && scene.upstream.asked.count == 100 })
+    #expect(scene.upstream.wanted == 64)
+}
+
 @Test("idle connections to a server are bounded in number and time")
 func pool() throws {
     let scene = try Scene()

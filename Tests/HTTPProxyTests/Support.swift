@@ -84,6 +84,11 @@ final class FakeUpstream: Upstream {
     private(set) var ends: [End] = []
     private(set) var asked: [KeyedHost] = []
     var authority: String?
+    /// Whether nothing comes of what is asked for.
+    var isSlow = false
+    private var requests: [Request] = []
+    /// Connections that are still wanted.
+    var wanted: Int { requests.filter { !$0.isCancelled }.count }
 
     init(on loop: EventLoop) { self.loop = loop }
 
@@ -100,6 +105,8 @@ final class FakeUpstream: Upstream {
     ) -> any UpstreamRequest {
         let request = Request()
         asked.append(host)
+        requests.append(request)
+        if isSlow { return request }
         Timer.once(on: loop, after: .zero) { [self] in
             guard !request.isCancelled else { return }
             if let error { return completion(.failure(error)) }
