@@ -112,6 +112,8 @@ extension GatedStream {
             patience.hasProgressed = true
             guard count > 0 else { return clientEnded() }
             take(UnsafeRawBufferPointer(rebasing: surroundings.buffer[..<count]))
+            // There is most often nothing behind a short piece; if there is, the loop says so.
+            if count < surroundings.buffer.count { return }
         }
     }
 
@@ -233,6 +235,7 @@ extension GatedStream {
             if mode == .http, !follow(bytes) { return }
             client.send(bytes)
             if mode == .http { goOn() }
+            if count < surroundings.buffer.count { return }
         }
     }
 
