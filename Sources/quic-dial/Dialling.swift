@@ -27,7 +27,8 @@ final class Dialling {
     /// The relays of the peers known, those of the newest line first.
     private var relays: [RelayURL] = []
     private var asksForAddresses = false
-    private let peers: KnownPeers
+    private var peers = KnownPeers<PeerLink>()
+    private var idleTimer: Timer!
     /// The peer of the newest line: meant when a request names none.
     private var latest: PublicKey?
 
@@ -43,7 +44,9 @@ final class Dialling {
         self.timeout = timeout
         self.log = log
         self.printsStreams = printsStreams
-        peers = KnownPeers(on: service.loop)
+        idleTimer = Timer(on: service.loop) { [unowned self] in peers.endIdle(now: .now) }
+        idleTimer.letLoopEnd()
+        idleTimer.start(after: KnownPeers<PeerLink>.interval, every: KnownPeers<PeerLink>.interval)
     }
 
     /// For the status line.
@@ -54,7 +57,7 @@ final class Dialling {
         metrics.add("dials_failed_total", .counter, "Dials that reached nobody.", failures)
     }
 
-    func close() { peers.close() }
+    func close() { peers.closeAll() }
 
     /// Takes the endpoint lines of a file, or of standard input up to its end.
     func readFile(_ path: String?) throws {
@@ -98,7 +101,7 @@ final class Dialling {
         let newest = endpoint.relayURLs.prefix(Dialer.mostRelays)
         relays = Array((newest + relays.filter { !newest.contains($0) }).prefix(Dialer.mostRelays))
         askForAddresses(asksForAddresses)
-        return peers.learn(endpoint, isGiven: isGiven) { PeerLink(endpoint, over: driver, timeout: timeout) { [unowned self] in show($0, peer: id) } }
+        return peers.learn(endpoint, isGiven: isGiven, now: .now) { PeerLink(endpoint, over: driver, timeout: timeout) { [unowned self] in show($0, peer: id) } }
     }
 
     /// Asks the peers' relays, to which we connect anyway, where they see us, from when a stream is wanted to when there is no connection
@@ -110,7 +113,7 @@ final class Dialling {
 
     /// The link of the one stream that is wanted.
     func onlyLink() throws -> PeerLink {
-        guard let latest, let link = peers.link(to: latest) else {
+        guard let latest, let link = peers.link(to: latest, now: .now) else {
             throw CommandError(.badData, "no endpoint line", hint: "pkarr-resolve KEY | iroh-txt decode gives one")
         }
         return link
@@ -119,9 +122,9 @@ final class Dialling {
     /// A stream for a connection that the bridge hands over.
     func open(_ request: HandoverRequest, _ socket: consuming FileDescriptor, _ responder: HandoverResponder) {
         guard let peer = request.peer ?? latest else { return responder.refuse("no endpoint is known yet") }
-        guard let link = request.endpoint.map({ learn($0, isGiven: false) }) ?? peers.link(to: peer) else {
+        guard let link = request.endpoint.map({ learn($0, isGiven: false) }) ?? peers.link(to: peer, now: .now) else {
             if request.endpoint == nil { return responder.refuse(HandoverRefusal("no endpoint of \(peer) is known", status: ExitStatus.unreachable.rawValue)) }
-            return responder.refuse(HandoverRefusal("streams to \(KnownPeers.mostRequested) peers are open already", status: ExitStatus.tryAgain.rawValue))
+            return responder.refuse(HandoverRefusal("streams to \(KnownPeers<PeerLink>.mostRequested) peers are open already", status: ExitStatus.tryAgain.rawValue))
         }
         let number = socket.release()
         askForAddresses(true)

@@ -1,39 +1,45 @@
 import Crypto
-import EventLoop
 import Iroh
 import Platform
-import Tunnel
+
+/// The dialling side's connection to one peer, as far as ``KnownPeers`` have to do with it.
+public protocol PeerConnecting: AnyObject {
+    var peer: EndpointAddress { get set }
+    /// Whether somebody has a stream or waits for one.
+    var isBusy: Bool { get }
+    /// Ends the connection in order; the next stream makes a new one.
+    func close(reason: String)
+}
+
+extension PeerLink: PeerConnecting {}
 
 /// The peers known and the connections to them.
 ///
 /// Those of endpoint lines stay. Of those that came with a request there may be ever more, so the ones that were not used lately are
 /// forgotten, and connections without a stream to them end after a while.
-final class KnownPeers {
+public struct KnownPeers<Link: PeerConnecting> {
     /// Peers known by requests alone.
-    static let mostRequested = 256
+    public static var mostRequested: Int { 256 }
     /// How long a connection is kept that nobody has a stream on: the next page is often from the same homeserver.
-    static let idleTime: Duration = .seconds(60)
-    private static let interval: Duration = .seconds(15)
+    static var idleTime: Duration { .seconds(60) }
+    /// How often to look, see ``endIdle(now:)``.
+    public static var interval: Duration { .seconds(15) }
 
     private struct Known {
-        let link: PeerLink
+        let link: Link
         var isGiven: Bool
         var lastUse: Instant
     }
 
     private var peers: [PublicKey: Known] = [:]
-    private var timer: Timer!
 
-    init(on loop: EventLoop) {
-        timer = Timer(on: loop) { [unowned self] in endIdle(now: .now) }
-        timer.letLoopEnd()
-    }
+    public init() {}
 
-    var count: Int { peers.count }
+    public var count: Int { peers.count }
 
     /// The link to a peer of whom something is known; asking counts as use.
-    func link(to peer: PublicKey) -> PeerLink? {
-        peers[peer]?.lastUse = .now
+    public mutating func link(to peer: PublicKey, now: Instant) -> Link? {
+        peers[peer]?.lastUse = now
         return peers[peer]?.link
     }
 
@@ -43,8 +49,7 @@ final class KnownPeers {
     ///   - isGiven: Whether a line told of it rather than a request.
     ///   - make: Makes the link to a new peer.
     /// - Returns: Nil when there is no room, all peers being in use.
-    func learn(_ endpoint: EndpointAddress, isGiven: Bool, make: () -> PeerLink) -> PeerLink? {
-        let now = Instant.now
+    public mutating func learn(_ endpoint: EndpointAddress, isGiven: Bool, now: Instant, make: () -> Link) -> Link? {
         if var known = peers[endpoint.id] {
             if known.link.peer != endpoint { known.link.peer = endpoint }
             (known.isGiven, known.lastUse) = (known.isGiven || isGiven, now)
@@ -54,24 +59,24 @@ final class KnownPeers {
         guard isGiven || makeRoom() else { return nil }
         let link = make()
         peers[endpoint.id] = Known(link: link, isGiven: isGiven, lastUse: now)
-        if !isGiven { timer.start(after: Self.interval, every: Self.interval) }
         return link
     }
 
-    private func makeRoom() -> Bool {
+    private mutating func makeRoom() -> Bool {
         let requested = peers.filter { !$0.value.isGiven }
         guard requested.count >= Self.mostRequested else { return true }
         guard let oldest = requested.filter({ !$0.value.link.isBusy }).min(by: { $0.value.lastUse < $1.value.lastUse }) else { return false }
-        oldest.value.link.close()
+        oldest.value.link.close(reason: "")
         peers[oldest.key] = nil
         return true
     }
 
-    private func endIdle(now: Instant) {
+    /// Ends the connections that nobody has used for a while. What is in use when this looks is in use until then.
+    public mutating func endIdle(now: Instant) {
         for (key, known) in peers where !known.isGiven {
-            if known.link.isBusy { peers[key]?.lastUse = now } else if now - known.lastUse >= Self.idleTime { known.link.close() }
+            if known.link.isBusy { peers[key]?.lastUse = now } else if now - known.lastUse >= Self.idleTime { known.link.close(reason: "") }
         }
     }
 
-    func close() { for known in peers.values { known.link.close() } }
+    public func closeAll() { for known in peers.values { known.link.close(reason: "") } }
 }
