@@ -19,6 +19,8 @@ final class GatedStream {
         let buffer: UnsafeMutableRawBufferPointer
         /// Connects to a target.
         let connect: (HostAndPort, @escaping (Result<DescriptorOwner, SystemError>) -> Void) -> Void
+        /// A request is answered in the server's place, with this status.
+        let onAnswer: (Int) -> Void
         /// The stream is over.
         let onEnd: (GatedStream) -> Void
         /// A target is refused to the peer, which only the first byte has shown.
@@ -279,6 +281,7 @@ extension GatedStream {
     /// Answers in the server's place, and ends.
     private func answer(_ status: Int, _ reason: String) {
         guard mode == .http || mode == .unknown else { return }
+        surroundings.onAnswer(status)
         client.queue(gate.answer(status, reason))
         linger()
     }

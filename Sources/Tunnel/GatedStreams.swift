@@ -26,6 +26,8 @@ final class GatedStreams {
     private let keepable: Int
     private var timer: Timer?
     private var streams: [ObjectIdentifier: GatedStream] = [:]
+    /// Requests that were answered in a server's place, by status: few there are.
+    private(set) var answers: [Int: Int] = [:]
 
     /// - Parameters:
     ///   - descriptors: That the process may have open.
@@ -65,6 +67,7 @@ final class GatedStreams {
         let own = FileDescriptor(owning: pair.0), other = FileDescriptor(owning: pair.1)
         let surroundings = GatedStream.Surroundings(
             loop: loop, buffer: buffer, connect: connect,
+            onAnswer: { [weak self] in self?.answers[$0, default: 0] += 1 },
             onEnd: { [weak self] in self?.remove($0) },
             onDenied: onDenied)
         let stream = try GatedStream(own, to: targets, HTTPGate(client: client), surroundings)

@@ -56,6 +56,8 @@ public final class ServerBridge {
 
     /// Streams that pass through here at present.
     public var passing: Int { gated.count }
+    /// Requests that were answered here and not by their server, by status.
+    public var answers: [Int: Int] { gated.answers }
 
     /// Ends all channels and removes the socket file. Connections that were handed over go on without the bridge; streams that pass through
     /// here end.

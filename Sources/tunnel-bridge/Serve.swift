@@ -85,7 +85,11 @@ struct Serve: ToolkitCommand {
         } figures: {
             var metrics = Metrics(prefix: "tunnel_bridge_serve")
             metrics.add("streams_served_total", .counter, "Streams that got a connection to their target.", bridge.served)
-            if http { metrics.add("streams_passing", .gauge, "Streams that pass through the bridge.", bridge.passing) }
+            if http {
+                metrics.add("streams_passing", .gauge, "Streams that pass through the bridge.", bridge.passing)
+                metrics.add("answers_total", .counter, "Requests that the bridge has answered in the server's place, by status.",
+                            bridge.answers.sorted { $0.key < $1.key }.map { (labels: [("status", "\($0.key)")], value: $0.value) })
+            }
             bridge.refusals.write(to: &metrics)
             return metrics.text
         }

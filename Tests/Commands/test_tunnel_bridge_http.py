@@ -3,6 +3,7 @@ tunnel is needed."""
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import threading
@@ -242,6 +243,19 @@ def test_a_head_of_a_megabyte_is_refused_before_it_is_whole_and_the_answer_arriv
         assert read_all(connection) == b""
     assert resident(bridge.process.pid) < before + (4 << 20)
     assert len(server.seen) == 1
+
+
+def test_what_the_bridge_answers_itself_is_counted(serve, server, stream, tmp_path):
+    bridge = serve(server.target, "--metrics", tmp_path / "figures")
+    for request in (get(), b"nonsense\r\n\r\n", b"nonsense\r\n\r\n", get(version="2.0")):
+        connection = stream()
+        connection.sendall(request)
+        read_response(connection)
+    bridge.process.send_signal(signal.SIGUSR1)
+    assert b"status: 1 streams served" in bridge.process.stderr.readline()
+    figures = (tmp_path / "figures").read_text()
+    for figure in ('answers_total{status="400"} 2', 'answers_total{status="505"} 1', "streams_served_total 1", "streams_passing "):
+        assert f"tunnel_bridge_serve_{figure}" in figures
 
 
 def test_half_closed_clients_get_their_answers(serve, server, stream):
