@@ -58,7 +58,8 @@ extension Answer {
 
     /// There is no connection to the homeserver.
     static func unreachable(_ name: String, _ error: LadderError) -> Answer {
-        let attempts = error.attempts.map { "  \($0)" }
+        // The message tells of them too where nothing else is to be said.
+        let attempts = error.attempts.map { "\($0)" }.filter { !error.message.contains($0) }
         switch error.status {
         // Not 404: that would be the homeserver's word on one of its pages, and programs act on it.
         case .keyNotFound: return failure(502, "dns_error", ["\(name): \(error.message)"] + attempts)

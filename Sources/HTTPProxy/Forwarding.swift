@@ -18,6 +18,7 @@ enum Forwarding {
         request.fields.removeAll { $0.hasPrefix("proxy-") || $0 == "host" }
         request.fields.append("Host", link.host)
         if let key = link.pubkyHost { request.fields.set("pubky-host", key) }
+        if let forwards = head.forwards { request.fields.set("Max-Forwards", "\(max(0, forwards - 1))") }
         if let upgrade {
             request.fields.append("Connection", "Upgrade")
             request.fields.append("Upgrade", upgrade)

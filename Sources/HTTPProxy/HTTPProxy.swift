@@ -95,7 +95,7 @@ public final class HTTPProxy {
         self.times = times
         self.onEvent = onEvent
         address = try Sockets.localAddress(listener.number)
-        policy = ProxyPolicy(settings, port: address.port)
+        policy = ProxyPolicy(settings, at: address)
         timer = Timer(on: loop) { [unowned self] in look() }
         acceptor = try Acceptor(
             on: loop, listener, onError: { onEvent(.acceptFailed($0)) },

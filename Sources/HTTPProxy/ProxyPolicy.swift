@@ -35,12 +35,12 @@ struct ProxyPolicy {
 
     private let settings: ProxySettings
     /// Where the proxy listens.
-    private let port: UInt16
+    private let address: SocketAddress
     private var known = RecentlyUsed<String, KeyedHost>(capacity: mostKnown)
 
-    init(_ settings: ProxySettings, port: UInt16) {
+    init(_ settings: ProxySettings, at address: SocketAddress) {
         self.settings = settings
-        self.port = port
+        self.address = address
     }
 
     /// - Parameter inner: The homeserver to which the connection leads, see ``Decision/inner(_:)``.
@@ -102,6 +102,7 @@ struct ProxyPolicy {
     }
 
     private func forward(_ head: RequestHead, to host: KeyedHost, _ service: UpstreamService, _ path: String) -> Decision {
+        if head.forwards == 0 { return .refuse(.notPermitted("Max-Forwards says that nobody further is to be asked")) }
         guard let origin = head.fields.first("origin") else { return .forward(host, service, path: path) }
         let isOwn = origin == "http://\(host)" || origin == "https://\(host)"
         if isOwn || settings.origins.contains(origin) || Self.isAskedForFirst(head) { return .forward(host, service, path: path) }
@@ -145,8 +146,16 @@ struct ProxyPolicy {
 
     /// Whether a Host is this machine by its own names.
     private func isOwn(_ host: String) -> Bool {
-        for name in ["127.0.0.1", "localhost", "[::1]"] where host.lowercased() == name || host.lowercased() == "\(name):\(port)" { return true }
-        return false
+        let own = address.ip.isV6 ? "[\(address.ip)]" : "\(address.ip)"
+        return ["127.0.0.1", "localhost", "[::1]", own].contains { host.lowercased() == $0 || host.lowercased() == "\($0):\(address.port)" }
+    }
+}
+
+extension RequestHead {
+    /// How many more may pass on a request that looks for who is on the way (RFC 9110, 7.6.2); nil for others.
+    var forwards: Int? {
+        guard method == "TRACE" || method == "OPTIONS" else { return nil }
+        return fields.first("max-forwards").flatMap { Int($0) }.flatMap { $0 < 0 ? nil : $0 }
     }
 }
 

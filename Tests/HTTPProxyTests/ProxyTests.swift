@@ -15,7 +15,8 @@ func exchange() throws {
     let client = try scene.client(get("/a"))
     let server = scene.server()
     server.wait(for: "\r\n\r\n")
-    #expect(server.received == "GET /a HTTP/1.1\r\nHost: \(key)\r\n\r\n")
+    let asked = "GET /a HTTP/1.1\r\nHost: \(key)\r\n\r\n"
+    #expect(server.received == asked)
     server.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Pubky-Path: direct\r\nConnection: keep-alive\r\n\r\nhi")
     client.wait(for: "hi")
     #expect(client.received == "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nVia: 1.1 keyhole\r\nX-Pubky-Path: relay\r\n\r\nhi")
@@ -30,7 +31,8 @@ func domains() throws {
     _ = try scene.client(get("/", "pubky-host: other\r\n"))
     let server = scene.server()
     server.wait(for: "\r\n\r\n")
-    #expect(server.received == "GET / HTTP/1.1\r\nHost: home.example:8443\r\npubky-host: \(key)\r\n\r\n")
+    let asked = "GET / HTTP/1.1\r\nHost: home.example:8443\r\npubky-host: \(key)\r\n\r\n"
+    #expect(server.received == asked)
 }
 
 @Test("a body that comes in any pieces is passed on, and the next request behind it answered")
@@ -135,20 +137,32 @@ func tooMany() throws {
     busy.wait(for: "HTTP/1.1 200 ")
 }
 
-@Test("why there is no connection is told, and nothing is kept of it", arguments: [
-    (LadderError.Status.keyNotFound, "502", "dns_error"), (.unreachable, "502", "destination_unavailable"), (.wrongPeer, "502", "tls_certificate_error"),
-    (.permission, "502", "connection_refused"), (.tryAgain, "503", "destination_unavailable"),
-])
-func failures(status: LadderError.Status, code: String, error: String) throws {
+private struct Failure: Sendable {
+    let status: LadderError.Status
+    let code: String
+    let error: String
+}
+
+private let failureCases: [Failure] = [
+    Failure(status: .keyNotFound, code: "502", error: "dns_error"),
+    Failure(status: .unreachable, code: "502", error: "destination_unavailable"),
+    Failure(status: .wrongPeer, code: "502", error: "tls_certificate_error"),
+    Failure(status: .permission, code: "502", error: "connection_refused"),
+    Failure(status: .tryAgain, code: "503", error: "destination_unavailable"),
+]
+
+@Test("why there is no connection is told, and nothing is kept of it", arguments: failureCases)
+private func failures(_ failure: Failure) throws {
     let scene = try Scene()
     defer { scene.proxy.close() }
     let attempt = UpstreamAttempt(path: .direct, remote: "192.0.2.1:1", reason: "no answer", after: .zero)
-    scene.upstream.error = LadderError(status, "for a reason", attempts: [attempt])
+    scene.upstream.error = LadderError(failure.status, "for a reason", attempts: [attempt])
     let client = try scene.client(get())
     client.wait(for: "direct 192.0.2.1:1: no answer\n")
-    #expect(client.received.hasPrefix("HTTP/1.1 \(code) "))
-    #expect(client.received.contains("Proxy-Status: keyhole; error=\(error)\r\n"))
-    #expect(client.received.contains("\(key): for a reason\n"))
+    let line = "HTTP/1.1 \(failure.code) ", field = "Proxy-Status: keyhole; error=\(failure.error)\r\n", text = "\(key): for a reason\n"
+    #expect(client.received.hasPrefix(line))
+    #expect(client.received.contains(field))
+    #expect(client.received.contains(text))
     // The connection goes on.
     scene.upstream.error = nil
     client.send(get())
