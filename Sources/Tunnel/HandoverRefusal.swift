@@ -36,6 +36,8 @@ public struct HandoverRefusal: Equatable, Sendable {
 
     /// Unicode scalars. Longer texts are cut: each is one line for a person.
     static let longestText = 512
+    /// Milliseconds. Nobody tries anything for longer than a day.
+    private static let longestAfter: Int64 = 86_400_000
     /// A dialler tries some twenty ways; more are left out.
     static let mostAttempts = 32
 }
@@ -49,7 +51,7 @@ extension HandoverRefusal {
             guard let one = value.objectValue, let path = one["path"]?.stringValue, let remote = one["remote"]?.stringValue,
                   let reason = one["reason"]?.stringValue, let after = one["after_ms"]?.integerValue
             else { return nil }
-            return Attempt(path: Self.cut(path), remote: Self.cut(remote), reason: Self.cut(reason), after: .milliseconds(max(0, after)))
+            return Attempt(path: Self.cut(path), remote: Self.cut(remote), reason: Self.cut(reason), after: .milliseconds(min(max(0, after), Self.longestAfter)))
         }
     }
 
