@@ -44,7 +44,7 @@ final class ClientConnection {
 
     private func ready(_ readiness: Readiness) {
         switch phase {
-        case .head: readHeads()
+        case .head: readHeads(reading: true)
         case .connecting: lookAhead()
         case .exchange(let exchange): exchange.clientReady(readiness)
         case .raw(let exchange, _): exchange.clientReady(readiness)
@@ -55,13 +55,14 @@ final class ClientConnection {
 
 // Requests.
 extension ClientConnection {
-    private func readHeads() {
+    /// - Parameter reading: Whether there may be something to read: after an answer there seldom is, and the loop says when.
+    private func readHeads(reading: Bool) {
         guard !isReadingHeads else { return }
         isReadingHeads = true
         defer { isReadingHeads = false }
         do {
             try client.flush()
-            var hasRead = false
+            var hasRead = !reading
             while case .head = phase {
                 guard !client.hasOutput else { return client.wait(for: .writable) }
                 let wasInside = reader.isInside
@@ -213,7 +214,7 @@ extension ClientConnection {
     private func nextHead() {
         phase = .head
         deadline = .now + proxy.times.idle
-        readHeads()
+        readHeads(reading: false)
         // The loop that is running goes on by itself.
     }
 
