@@ -25,6 +25,7 @@ struct PacketBook {
 
     private var entries = RecentlyUsed<PublicKey, Entry>(capacity: PacketBook.capacity)
     private var asked: [PublicKey: (isFresh: Bool, at: Instant)] = [:]
+    private var nextSweep = Instant(nanoseconds: 0)
 
     /// - Parameter since: What came earlier does not count.
     mutating func knowledge(of key: PublicKey, since: Instant, now: Instant) -> Walk.Knowledge {
@@ -40,10 +41,18 @@ struct PacketBook {
     /// - Returns: Whether somebody has to be asked now: nobody is yet, and others don't come first.
     mutating func wants(_ key: PublicKey, isFresh: Bool, now: Instant) -> Bool {
         if let earlier = asked[key], now < earlier.at + Self.patience, earlier.isFresh || !isFresh { return false }
-        asked = asked.filter { now < $0.value.at + Self.patience }
-        guard asked.count < Self.mostAsked || asked[key] != nil else { return false }
+        guard asked[key] != nil || hasRoom(now: now) else { return false }
         asked[key] = (isFresh, now)
         return true
+    }
+
+    private mutating func hasRoom(now: Instant) -> Bool {
+        if asked.count < Self.mostAsked { return true }
+        // A thousand may ask in vain each time that one has got its answer.
+        guard now >= nextSweep else { return false }
+        nextSweep = now + .seconds(1)
+        asked = asked.filter { now < $0.value.at + Self.patience }
+        return asked.count < Self.mostAsked
     }
 
     mutating func take(_ packet: SignedPacket, now: Instant) {

@@ -1,3 +1,4 @@
+import Crypto
 import Pkarr
 import Platform
 import Testing
@@ -53,5 +54,19 @@ private func at(_ seconds: Int) -> Instant { start + .seconds(seconds) }
         #expect(book.wants(key(1), isFresh: false, now: at(22)) == true)
         book.take(try packet(1, address("203.0.114.1")), now: at(23))
         #expect(book.wants(key(1), isFresh: true, now: at(24)) == true)
+    }
+
+    @Test func onlySoManyQuestionsStandAtOnce() throws {
+        var book = PacketBook()
+        let keys = (0...256).map { number in SecretKey(seed: [UInt8(number >> 8), UInt8(number & 255)] + [UInt8](repeating: 9, count: 30))!.publicKey }
+        var asked = 0
+        for key in keys where book.wants(key, isFresh: false, now: at(0)) { asked += 1 }
+        #expect(asked == 256)
+        // An answer makes room, and so does that there was none for long.
+        book.take(LadderError(.keyNotFound, "nobody has it"), of: keys[0], now: at(1))
+        let answered = book.wants(keys[256], isFresh: false, now: at(1))
+        let tooMany = book.wants(keys[0], isFresh: false, now: at(2))
+        let later = book.wants(keys[0], isFresh: false, now: at(20))
+        #expect(answered && !tooMany && later)
     }
 }
