@@ -85,7 +85,7 @@ public struct HTTPGate: Sendable {
 
     private mutating func pass(_ head: inout RequestHead, _ framing: BodyFraming) -> [UInt8] {
         // HTTP/2 without TLS would carry requests that nobody rewrites; WebSocket carries none.
-        let offersUpgrade = head.upgrades.contains("websocket") && head.method == "GET" && framing == .none
+        let offersUpgrade = head.upgrades.contains("websocket") && head.method == "GET" && (framing == .none || framing == .length(0))
         var isPersistent = head.isPersistent
         // A server that does not read a body where it expects none would take it for the next request.
         if Self.bodiless.contains(head.method), framing != .none, framing != .length(0) { isPersistent = false }

@@ -47,13 +47,17 @@ final class GatedStream {
     private var refusal: GateError?
     private var patience: StreamPatience
     private var isClientGone = false
+    /// Since when nothing has passed, as far as has been looked.
+    private(set) var silentSince: Instant
 
     /// - Throws: ``SystemError`` when the socket can't be watched.
     init(_ socket: consuming FileDescriptor, to targets: Targets, _ gate: HTTPGate, _ surroundings: Surroundings) throws(SystemError) {
         self.targets = targets
         self.gate = gate
         self.surroundings = surroundings
-        patience = StreamPatience(now: .now)
+        let now = Instant.now
+        patience = StreamPatience(now: now)
+        silentSince = now
         try client.attach(socket, on: surroundings.loop) { [unowned self] in ready(client, $0) { readClient() } }
         update()
     }
@@ -67,6 +71,7 @@ final class GatedStream {
 
     /// Looks whether the client has taken too long.
     func check(now: Instant) {
+        if patience.hasProgressed { silentSince = now }
         guard patience.isOver(now: now) else { return }
         switch patience.reason {
         case .head where gate.outstanding == 0, .body where gate.outstanding == 1 && gate.isAnswerable: answer(408, "the request takes too long to come")

@@ -5,8 +5,8 @@ import Platform
 
 /// All streams that pass through a bridge, their number held to what there are descriptors for.
 ///
-/// When there are as many as may be, those that have waited for their clients longest make room for new ones: so streams that nobody uses
-/// keep nobody out.
+/// When there are as many as may be, those that have waited for their clients longest make room for new ones, or if there are none, those
+/// that have been silent longest: so streams that nobody uses keep nobody out.
 final class GatedStreams {
     /// However many descriptors there are. Each stream has two, and a kilobyte or two while nothing passes.
     private static let most = 16384
@@ -18,6 +18,8 @@ final class GatedStreams {
     private static let shareThatGoes = 16
     /// Bytes in memory for all of them together; each alone may have some hundred kilobytes.
     private static let mostKept = 64 << 20
+    /// Streams that are at work have to be silent for so long before they may be taken away.
+    private static let silence: Duration = .seconds(10)
     private static let checkInterval: Duration = .seconds(1)
 
     private let loop: EventLoop
@@ -25,6 +27,7 @@ final class GatedStreams {
     private let limit: Int
     private let keepable: Int
     private var timer: Timer?
+    private var lastCheck = Instant.now
     private var streams: [ObjectIdentifier: GatedStream] = [:]
     /// Requests that were answered in a server's place, by status: few there are.
     private(set) var answers: [Int: Int] = [:]
@@ -84,6 +87,7 @@ final class GatedStreams {
     private func check() { check(now: .now) }
 
     func check(now: Instant) {
+        lastCheck = now
         for stream in Array(streams.values) { stream.check(now: now) }
         freeMemory()
     }
@@ -100,7 +104,10 @@ final class GatedStreams {
     }
 
     private func makeRoom() {
-        let idle = streams.values.filter(\.isIdle).sorted { $0.waitsSince < $1.waitsSince }
-        for stream in idle.prefix(max(1, limit / Self.shareThatGoes)) { stream.close() }
+        var least = streams.values.filter(\.isIdle).sorted { $0.waitsSince < $1.waitsSince }
+        if least.isEmpty {
+            least = streams.values.filter { lastCheck - $0.silentSince >= Self.silence }.sorted { $0.silentSince < $1.silentSince }
+        }
+        for stream in least.prefix(max(1, limit / Self.shareThatGoes)) { stream.close() }
     }
 }

@@ -485,13 +485,21 @@ def test_pubky_tls_in_the_tunnel_is_between_the_client_and_the_homeserver(serve,
     with pubky_tls(LISTENER, tmp_path) as tls:
         serve(server.target, "--tls-to", f"127.0.0.1:{tls}")
         host, port = tunnel(listen("--bridge", path).address)
-        seen = subprocess.run(
+        client = subprocess.Popen(
             ["gnutls-cli", "--no-ca-verification", "--verify-hostname", "h", "--priority", RAW_KEYS, "--port", str(port), "--print-cert", host],
-            input=f"GET / HTTP/1.0\r\n{HOST}\r\n".encode(), capture_output=True, timeout=PATIENCE)
-        assert b"HTTP/1.0 200 OK" in seen.stdout, seen.stderr
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        late = threading.Timer(PATIENCE, client.kill)
+        late.start()
+        with client:
+            client.stdin.write(f"GET / HTTP/1.0\r\n{HOST}\r\n".encode())
+            client.stdin.flush()
+            # The server ends the connection. Had the client nothing more to read, it would not wait for the answer.
+            seen = client.stdout.read()
+            late.cancel()
+        assert b"HTTP/1.0 200 OK" in seen, seen
         # The key that the client sees is the homeserver's own, not one of somebody between.
         certificate = Key(LISTENER).secret.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-        assert certificate.split(b"\n")[1] in seen.stdout
+        assert certificate.split(b"\n")[1] in seen
         with socket.create_connection((host, port), PATIENCE) as connection:
             assert ask(connection, get())[0] == 200
     assert len(server.seen) == 1

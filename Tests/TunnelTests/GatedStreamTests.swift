@@ -95,12 +95,15 @@ private final class Laboratory {
     }
 
     /// Whether a connection has come to the server, where it stays open.
-    var isServerAsked: Bool {
+    var isServerAsked: Bool { requests > 0 }
+
+    /// How many have.
+    var requests: Int {
         if let connection = try? Sockets.accept(listener.number) {
             sockets.append(connection.release())
             accepted += 1
         }
-        return accepted > 0
+        return accepted
     }
 }
 
@@ -169,11 +172,21 @@ private final class Laboratory {
         #expect(laboratory.receive(loud) == "")
     }
 
-    @Test("When all are at work, there is no room")
+    @Test("When all are at work, there is no room, unless some have been silent for long")
     func noRoom() throws {
-        let laboratory = try Laboratory(descriptors: 64 + 2)
-        try laboratory.send(laboratory.open(), "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-        laboratory.loop.run(until: { laboratory.isServerAsked })
+        let laboratory = try Laboratory(descriptors: 64 + 4)
+        let clients = try (0..<2).map { _ in try laboratory.open() }
+        for client in clients { try laboratory.send(client, "GET / HTTP/1.1\r\nHost: a\r\n\r\n") }
+        laboratory.loop.run(until: { laboratory.requests == 2 })
         #expect(throws: SystemError(call: "socketpair", code: EMFILE)) { try laboratory.open() }
+        let now = Instant.now
+        laboratory.streams.check(now: now)
+        try laboratory.send(clients[0], "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        for _ in 0..<10 { laboratory.loop.runOnce(waiting: false) }
+        laboratory.streams.check(now: now + .seconds(10))
+        try laboratory.open()
+        #expect(laboratory.receive(clients[1]) == "")
+        var byte: UInt8 = 0
+        #expect(read(clients[0], &byte, 1) < 0)
     }
 }
