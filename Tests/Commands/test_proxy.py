@@ -10,11 +10,12 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import threading
 
 import pytest
 
-from conftest import PATIENCE, lines
+from conftest import PATIENCE, command, lines
 from scripted_servers import Backend, Pages, echo_websocket
 from quic_commands import LISTENER, id_of, resident, wait_for
 
@@ -669,6 +670,31 @@ def test_forwarding_other_hosts_opens_no_way_to_this_machine_and_its_network(pro
         assert b"none of the Internet" in answer or b"No such file" in answer or b"unavailable" in answer, answer
     assert running.ask(head("CONNECT", f"{host}:443", "Connection: close")).startswith(b"HTTP/1.1 502 ")
     assert backend.requests == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a network of its own needs root")
+def test_other_hosts_of_the_internet_are_reached_when_that_is_wanted(tmp_path):
+    """In a network that has nothing but this machine, which has an address of the Internet there."""
+    (tmp_path / "page").write_text("a page of the web\n")
+    script = f"""
+        set -e
+        trap 'kill $web $proxy' EXIT
+        ip link set lo up
+        ip addr add 203.0.113.7/32 dev lo
+        {sys.executable} -u -m http.server --bind 203.0.113.7 --directory {tmp_path} 80 > {tmp_path}/web 2> /dev/null & web=$!
+        mkfifo {tmp_path}/ready
+        {command("tunnel-bridge")[0]} proxy --socket {tmp_path}/s --listen 127.0.0.1:8080 --forward-others < /dev/null > {tmp_path}/ready & proxy=$!
+        exec 3< {tmp_path}/ready
+        read -r line <&3
+        until grep -q Serving {tmp_path}/web; do :; done
+        for way in "" -p; do curl -sSi -x 127.0.0.1:8080 $way http://203.0.113.7/page; done
+    """
+    done = subprocess.run(["unshare", "--net", "sh", "-c", script], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.stderr == ""
+    assert done.stdout.count("a page of the web\n") == 2
+    assert done.stdout.count("HTTP/1.1 200 Connected") == 1
+    # Which way there is nobody's business, and none that a key leads.
+    assert "X-Pubky-Path" not in done.stdout
 
 
 @pytest.mark.parametrize("target", ["http://example.com:25/", "http://example.com:22/"])
