@@ -246,7 +246,7 @@ def test_pubky_tls_inside_the_tunnel(published, client, listen_for, tmp_path):
         assert answer.startswith(b"HTTP/1.1 200") and b"X-Pubky-Path: direct" in answer and b"Raw Public Key" in answer
 
 
-def test_when_all_is_dead_it_is_said_in_bounded_time_after_one_more_look(published, client, dead_port):
+def test_when_all_is_dead_it_is_said_in_bounded_time(published, client, dead_port):
     with black_hole() as hole:
         published[LISTENER] = [*at(hole), https("localhost", free_port(), priority=2), *iroh(f"addr={dead_port}")]
         one = client("--timeout", "3s", dial=["--timeout", "1s"])
