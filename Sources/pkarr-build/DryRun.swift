@@ -60,7 +60,8 @@ final class DryRun {
             log.warning("the records take \(plan.size) bytes; most nodes of the DHT store at most \(SignedPacket.storedEverywhereMessageSize)")
         }
         for record in plan.unused {
-            log.warning("\(record.name.ownerText(in: key)) \(record.typeText) is published otherwise than by --fallback, and stays as it is")
+            let what = "\(record.name.ownerText(in: key)) \(record.typeText) \(record.dataText(zone: key))"
+            log.warning("\(what) gives way to what is published under its name already")
         }
     }
 }

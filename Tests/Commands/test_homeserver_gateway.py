@@ -215,7 +215,7 @@ def test_a_dry_run_compares_with_what_the_homeserver_has_published(call, data_di
     plan = json.loads(out)
     assert (status, plan["live"]["timestamp"]) == (0, published["timestamp"])
     assert [record["new"] for record in plan["planned"]] == [False, False, False]
-    assert kinds(plan["unused"]) == CLASSICAL and "@ A is published otherwise" in err
+    assert kinds(plan["unused"]) == CLASSICAL and "@ A 203.0.113.7 gives way to what is published" in err
 
 
 def test_a_homeserver_that_publishes_through_the_gateway_does_not_make_it_publish_to_itself(call, data_dir, env, network, tmp_path):

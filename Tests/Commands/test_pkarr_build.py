@@ -431,7 +431,7 @@ def test_a_dry_run_tells_what_would_be_published_and_what_changes(run, key, pack
     [plan] = done.objects
     assert [(record["name"], record["type"], record["new"]) for record in plan["planned"]] == [("@", "A", False), ("_iroh", "TXT", True)]
     assert [record["strings"] for record in plan["removed"]] == [["addr=10.0.0.1:1"]]
-    assert [record["type"] for record in plan["unused"]] == ["A", "TXT"] and done.err.count("stays as it is") == 2
+    assert [record["type"] for record in plan["unused"]] == ["A", "TXT"] and done.err.count("gives way to what is published") == 2
     assert plan["live"] == {"timestamp": others["timestamp"], "size": others["size"]}
     # What is signed has just the size that was planned.
     signed = run("pkarr-build", "--key", key, *fallback, input=lines(others, records(iroh("10.0.0.2:2")))).objects[-1]
