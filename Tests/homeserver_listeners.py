@@ -1,6 +1,7 @@
 """The listeners of a homeserver, as far as a client can tell, and ways to them that are no good."""
 import contextlib
 import http.server
+import random
 import socket
 import ssl
 import subprocess
@@ -16,8 +17,11 @@ RAW_KEYS = "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CTYPE-ALL:+CTYPE-SRV-RAWPK:+CTYPE-CLI
 
 
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return one.getsockname()[1]
+    """A port for a server that takes only one that it is told: of none that the kernel gives to clients meanwhile."""
+    while True:
+        port = random.randrange(10_000, 32_768)
+        with contextlib.suppress(OSError), socket.create_server(("0.0.0.0", port)):
+            return port
 
 
 def listens(port):
