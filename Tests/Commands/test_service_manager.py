@@ -1,4 +1,5 @@
 """What the commands are to a service manager: told and watched (sd_notify), given sockets and credentials, and read in its journal."""
+import contextlib
 import os
 import signal
 import socket
@@ -163,4 +164,6 @@ def children(process):
 
 
 def name_of(process):
-    return Path(f"/proc/{process}/cmdline").read_text().split("\0")[0]
+    """What it runs; nothing for one that has ended meanwhile, such as a script's small helper."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{process}/cmdline").read_text().split("\0")[0]
