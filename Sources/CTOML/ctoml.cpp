@@ -1,12 +1,22 @@
 #include "CTOML.h"
 
-#define TOML_HEADER_ONLY 1
-#define TOML_EXCEPTIONS 0
-#define TOML_ENABLE_FORMATTERS 0
-#include <toml++/toml.h>
-
 #include <cstdio>
 #include <string_view>
+
+namespace {
+
+/* The parser takes some malformed documents, such as "[[[", for impossible, and asserts. */
+struct Impossible {};
+
+}  // namespace
+
+/* With it, what is asserted would be taken for true instead. */
+#undef NDEBUG
+#define TOML_HEADER_ONLY 1
+#define TOML_EXCEPTIONS 1
+#define TOML_ENABLE_FORMATTERS 0
+#define TOML_ASSERT(condition) static_cast<void>((condition) ? 0 : throw Impossible())
+#include <toml++/toml.h>
 
 namespace {
 
@@ -62,14 +72,20 @@ struct Visitor {
 
 int keyhole_toml_visit(keyhole_toml_text document, void (*visit)(void *, const keyhole_toml_node *), void *context,
                        keyhole_toml_error *error) {
-    const toml::parse_result result = toml::parse(std::string_view(document.bytes, document.count));
-    if (!result) {
-        const std::string_view reason = result.error().description();
-        error->line = result.error().source().begin.line;
-        error->column = result.error().source().begin.column;
+    toml::table root;
+    try {
+        root = toml::parse(std::string_view(document.bytes, document.count));
+    } catch (const toml::parse_error &failure) {
+        const std::string_view reason = failure.description();
+        error->line = failure.source().begin.line;
+        error->column = failure.source().begin.column;
         std::snprintf(error->reason, sizeof error->reason, "%.*s", static_cast<int>(reason.size()), reason.data());
         return 0;
+    } catch (const Impossible &) {
+        error->line = error->column = 0;
+        error->reason[0] = '\0';
+        return 0;
     }
-    Visitor{visit, context}.walk(result.table(), {}, result.table().source().begin);
+    Visitor{visit, context}.walk(root, {}, root.source().begin);
     return 1;
 }

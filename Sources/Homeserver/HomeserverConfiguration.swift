@@ -49,7 +49,7 @@ public struct HomeserverConfiguration: Hashable, Sendable {
     public init(parsing document: [UInt8]) throws(ConfigurationError) {
         let root: TOMLValue
         do throws(TOMLSyntaxError) { root = try TOMLValue(parsing: document) } catch {
-            throw ConfigurationError(problems: [ConfigurationProblem(place: error.place, message: error.reason)])
+            throw ConfigurationError(problems: [ConfigurationProblem(place: error.place > .start ? error.place : nil, message: error.reason)])
         }
         let notes = ConfigurationNotes()
         let table = ConfigurationTable(document: root, notes: notes)

@@ -24,7 +24,7 @@ extension TOMLValue {
         var end = words.utf8.startIndex
         while end < words.utf8.endIndex, !words.utf8[end...].starts(with: quoted) { words.utf8.formIndex(after: &end) }
         let reason = words[..<end]
-        return reason.isEmpty ? "no TOML" : reason.prefix(1).lowercased() + reason.dropFirst()
+        return reason.isEmpty ? "no TOML; perhaps there is a bracket or a quote too many" : reason.prefix(1).lowercased() + reason.dropFirst()
     }
 }
 

@@ -48,7 +48,7 @@ public struct TOMLPlace: Hashable, Comparable, Sendable, CustomStringConvertible
     public var description: String { "line \(line), column \(column)" }
 }
 
-/// Why a document is no TOML.
+/// Why a document is no TOML. Where that can't be told, the place is 0.
 public struct TOMLSyntaxError: Error, Equatable, CustomStringConvertible {
     public var place: TOMLPlace
     /// One sentence in lower case.

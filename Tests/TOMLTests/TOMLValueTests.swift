@@ -59,6 +59,11 @@ func place() throws {
     #expect(try thrownError(TOMLSyntaxError.self) { try parse("a = 1\n\nb = ?\n") }.place == TOMLPlace(line: 3, column: 5))
 }
 
+@Test("what the library takes for impossible is refused too", arguments: ["[[[a]]]", "[[[[[[[[ = [", "[[\"", "[[ ["])
+func impossible(_ text: String) throws {
+    #expect(try !thrownError(TOMLSyntaxError.self) { try parse(text) }.reason.isEmpty)
+}
+
 @Test("bytes that are no UTF-8 are refused")
 func bytes() { #expect(throws: TOMLSyntaxError.self) { try TOMLValue(parsing: [0x61, 0x3d, 0x22, 0xff, 0x22]) } }
 

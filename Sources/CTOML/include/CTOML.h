@@ -40,6 +40,7 @@ struct keyhole_toml_node {
     double real;
 };
 
+/* What is wrong; no reason, and 0 for the place, where the library does not tell. */
 struct keyhole_toml_error {
     uint32_t line, column;
     char reason[256];
