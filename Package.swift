@@ -89,15 +89,19 @@ let commands: [Target] = [
         name: "RouterPorts",
         dependencies: ["Paths", "Toolkit", "EventLoop", "JSON", "Platform", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     command("homeserver-config", ["Homeserver"]),
+    // The relays they may meet.
+    .target(
+        name: "RelayArguments",
+        dependencies: ["Paths", "Iroh", "Toolkit", .product(name: "ArgumentParser", package: "swift-argument-parser")]),
     command("iroh-txt", ["Iroh", "Pkarr"]),
-    command("keyhole-diagnose", ["Diagnosis", "DiscoveryOptions", "RouterPorts", "Paths", "QUIC", "Tunnel", "Iroh"]),
+    command("keyhole-diagnose", ["RelayArguments", "Diagnosis", "DiscoveryOptions", "RouterPorts", "Paths", "QUIC", "Tunnel", "Iroh"]),
     command("pkarr-build", ["StateOptions", "PublicationState", "Pkarr", "Iroh"]),
     command("pkarr-publish", ["StateOptions", "PublicationState", "DiscoveryOptions", "Discovery"]),
     command("pkarr-resolve", ["StateOptions", "PublicationState", "DiscoveryOptions", "Discovery"]),
     command("pkarr-serve", ["Metrics", "PkarrRelay", "DiskCache", "DNSServer", "DiscoveryOptions", "Discovery", "RateLimits"]),
     command("port-map", ["CPortMapping", "PortMapping", "EventLoop", "JSON", "Crypto", "Platform"]),
-    command("quic-listen", ["Metrics", "RouterPorts", "Tunnel", "Paths", "Iroh"]),
-    command("quic-dial", ["Metrics", "RouterPorts", "Tunnel", "Iroh"]),
+    command("quic-listen", ["RelayArguments", "Metrics", "RouterPorts", "Tunnel", "Paths", "Iroh"]),
+    command("quic-dial", ["RelayArguments", "Metrics", "RouterPorts", "Tunnel", "Iroh"]),
     command("quic-relay", ["IrohRelay"]),
     command("tunnel-bridge", ["Metrics", "RateLimits", "HTTPProxy", "Ladder", "Tunnel"]),
 ]

@@ -164,8 +164,8 @@ _keyhole-diagnose() {
 
     local -a repeating_flags=()
     local -a non_repeating_flags=(--no-relays --no-dht --testnet --no-port-map --no-request --verbose -v --version -h --help)
-    local -a repeating_options=(--relay --bootstrap --iroh-relay --stun)
-    local -a non_repeating_options=(--state --relay-token --key --alpn --timeout --log-format)
+    local -a repeating_options=(--relay --bootstrap --iroh-relay --relay-token --stun)
+    local -a non_repeating_options=(--state --key --alpn --timeout --log-format)
     __keyhole-diagnose_offer_flags_options 1
 
     # Offer option value completions

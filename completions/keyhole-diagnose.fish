@@ -20,7 +20,7 @@ function __keyhole-diagnose_parse_tokens -S
     set -l unparsed_tokens (__keyhole-diagnose_tokens -pc)
     switch $unparsed_tokens[1]
     case 'keyhole-diagnose'
-        __keyhole-diagnose_parse_subcommand 1 'relay=+' 'no-relays' 'bootstrap=+' 'no-dht' 'testnet' 'state=' 'iroh-relay=+' 'relay-token=' 'stun=+' 'no-port-map' 'key=' 'alpn=' 'no-request' 'timeout=' 'log-format=' 'v/verbose' 'version' 'h/help'
+        __keyhole-diagnose_parse_subcommand 1 'relay=+' 'no-relays' 'bootstrap=+' 'no-dht' 'testnet' 'state=' 'iroh-relay=+' 'relay-token=+' 'stun=+' 'no-port-map' 'key=' 'alpn=' 'no-request' 'timeout=' 'log-format=' 'v/verbose' 'version' 'h/help'
         switch $unparsed_tokens[1]
         case 'help'
             __keyhole-diagnose_parse_subcommand -r 1 'version'
@@ -84,7 +84,7 @@ complete -c 'keyhole-diagnose' -n '__keyhole-diagnose_should_offer_completions_f
 complete -c 'keyhole-diagnose' -n '__keyhole-diagnose_should_offer_completions_for_flags_or_options "keyhole-diagnose" testnet' -l 'testnet' -d 'Publish and look in a Pubky testnet on this machine: localhost:6881 and http://localhost:15411.'
 complete -c 'keyhole-diagnose' -n '__keyhole-diagnose_should_offer_completions_for_flags_or_options "keyhole-diagnose" state' -l 'state' -d 'Remember between runs in this directory (default: STATE_DIRECTORY, as systemd sets it, else nothing is remembered).' -rfka ''
 complete -c 'keyhole-diagnose' -n '__keyhole-diagnose_should_offer_completions_for_flags_or_options "keyhole-diagnose"' -l 'iroh-relay' -d 'An iroh relay to try besides those of the packet (repeatable; default: IROH_RELAYS, else none).' -rfka ''
-complete -c 'keyhole-diagnose' -n '__keyhole-diagnose_should_offer_completions_for_flags_or_options "keyhole-diagnose" relay-token' -l 'relay-token' -d 'File with the token that iroh relays ask for, readable by its owner only.' -rfka ''
+complete -c 'keyhole-diagnose' -n '__keyhole-diagnose_should_offer_completions_for_flags_or_options "keyhole-diagnose"' -l 'relay-token' -d 'A relay and the file with the token that it asks for, readable by its owner only (repeatable).' -rfka ''
 complete -c 'keyhole-diagnose' -n '__keyhole-diagnose_should_offer_completions_for_flags_or_options "keyhole-diagnose"' -l 'stun' -d 'A STUN server that tells which address others see; two tell the kind of NAT (repeatable; default: the iroh relays).' -rfka ''
 complete -c 'keyhole-diagnose' -n '__keyhole-diagnose_should_offer_completions_for_flags_or_options "keyhole-diagnose" no-port-map' -l 'no-port-map' -d 'Don\'t ask the router to send on what comes to a port of it.'
 complete -c 'keyhole-diagnose' -n '__keyhole-diagnose_should_offer_completions_for_flags_or_options "keyhole-diagnose" key' -l 'key' -d 'Secret key file to be known by; without it a fresh key is made.' -rfka ''

@@ -49,7 +49,7 @@ _keyhole-diagnose() {
         '--testnet[Publish and look in a Pubky testnet on this machine\: localhost\:6881 and http\://localhost\:15411.]'
         '--state[Remember between runs in this directory (default\: STATE_DIRECTORY, as systemd sets it, else nothing is remembered).]:DIR:'
         '*--iroh-relay[An iroh relay to try besides those of the packet (repeatable; default\: IROH_RELAYS, else none).]:URL:'
-        '--relay-token[File with the token that iroh relays ask for, readable by its owner only.]:file:'
+        '*--relay-token[A relay and the file with the token that it asks for, readable by its owner only (repeatable).]:URL=file:'
         '*--stun[A STUN server that tells which address others see; two tell the kind of NAT (repeatable; default\: the iroh relays).]:host\:port:'
         '--no-port-map[Don'\''t ask the router to send on what comes to a port of it.]'
         '--key[Secret key file to be known by; without it a fresh key is made.]:file:'

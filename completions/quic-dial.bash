@@ -164,8 +164,8 @@ _quic-dial() {
 
     local -a repeating_flags=()
     local -a non_repeating_flags=(--no-relays --no-direct --no-port-map --stdio --verbose -v --version -h --help)
-    local -a repeating_options=(--stun)
-    local -a non_repeating_options=(--key --alpn --endpoint --relay-token --timeout --bridge --metrics --log-format)
+    local -a repeating_options=(--relay-token --stun)
+    local -a non_repeating_options=(--key --alpn --endpoint --timeout --bridge --metrics --log-format)
     __quic-dial_offer_flags_options -1
 
     # Offer option value completions

@@ -20,7 +20,7 @@ function __quic-dial_parse_tokens -S
     set -l unparsed_tokens (__quic-dial_tokens -pc)
     switch $unparsed_tokens[1]
     case 'quic-dial'
-        __quic-dial_parse_subcommand -r 1 'key=' 'alpn=' 'endpoint=' 'relay-token=' 'no-relays' 'no-direct' 'stun=+' 'no-port-map' 'timeout=' 'bridge=' 'stdio' 'metrics=' 'log-format=' 'v/verbose' 'version' 'h/help'
+        __quic-dial_parse_subcommand -r 1 'key=' 'alpn=' 'endpoint=' 'relay-token=+' 'no-relays' 'no-direct' 'stun=+' 'no-port-map' 'timeout=' 'bridge=' 'stdio' 'metrics=' 'log-format=' 'v/verbose' 'version' 'h/help'
         switch $unparsed_tokens[1]
         case 'help'
             __quic-dial_parse_subcommand -r 1 'version'
@@ -80,7 +80,7 @@ complete -c 'quic-dial' -f
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" key' -l 'key' -d 'Secret key file to be known by; without it a fresh key is made.' -rfka ''
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" alpn' -l 'alpn' -d 'Application protocol to ask for.' -rfka ''
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" endpoint' -l 'endpoint' -d 'File with endpoint lines to read instead of standard input.' -rfka ''
-complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" relay-token' -l 'relay-token' -d 'File with the token that the peers\' relays ask for, readable by its owner only.' -rfka ''
+complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial"' -l 'relay-token' -d 'A relay and the file with the token that it asks for, readable by its owner only (repeatable).' -rfka ''
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" no-relays' -l 'no-relays' -d 'Use no relays.'
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial" no-direct' -l 'no-direct' -d 'Use relays only: no addresses of the peers, and no hole punching.'
 complete -c 'quic-dial' -n '__quic-dial_should_offer_completions_for_flags_or_options "quic-dial"' -l 'stun' -d 'A STUN server that tells which address others see (repeatable; default: the peers\' relays).' -rfka ''

@@ -45,7 +45,7 @@ _quic-dial() {
         '--key[Secret key file to be known by; without it a fresh key is made.]:file:'
         '--alpn[Application protocol to ask for.]:name:'
         '--endpoint[File with endpoint lines to read instead of standard input.]:file:'
-        '--relay-token[File with the token that the peers'\'' relays ask for, readable by its owner only.]:file:'
+        '*--relay-token[A relay and the file with the token that it asks for, readable by its owner only (repeatable).]:URL=file:'
         '--no-relays[Use no relays.]'
         '--no-direct[Use relays only\: no addresses of the peers, and no hole punching.]'
         '*--stun[A STUN server that tells which address others see (repeatable; default\: the peers'\'' relays).]:host\:port:'

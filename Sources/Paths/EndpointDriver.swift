@@ -36,14 +36,13 @@ public final class EndpointDriver: DatagramSink {
     /// A timer without delay may fire before the sockets are looked at.
     private static let turn: Duration = .milliseconds(1)
 
-    /// - Parameter relayToken: What is shown to relays that admit whoever has it.
-    public init(key: SecretKey, configuration: Configuration, relayToken: String? = nil, on loop: EventLoop) {
+    public init(key: SecretKey, configuration: Configuration, relayTokens: RelayTokens = RelayTokens(), on loop: EventLoop) {
         var configuration = configuration
         configuration.exporter = HolePuncher.exporter
         endpoint = Endpoint(key: key, configuration: configuration)
         self.loop = loop
         candidates = LocalCandidates(on: loop)
-        relays = RelayTransports(key: key, token: relayToken, on: loop) { [unowned self] in receive($0, on: $1, ecn: $2) }
+        relays = RelayTransports(key: key, tokens: relayTokens, on: loop) { [unowned self] in receive($0, on: $1, ecn: $2) }
         puncher = HolePuncher(self)
         timer = Timer(on: loop) { [unowned self] in
             let now = Instant.now

@@ -33,7 +33,7 @@ public final class RelayTransports {
     }
 
     private let key: SecretKey
-    private let token: String?
+    private let tokens: RelayTokens
     private let loop: EventLoop
     private let receiver: (UnsafeRawBufferPointer, NetworkPath, UInt8) -> Void
     /// By the numbers that ``NetworkPath/transport`` has; a connection may refer to one long after it was left, so none is removed.
@@ -44,11 +44,10 @@ public final class RelayTransports {
     public private(set) lazy var http = HTTPClient(on: loop)
 
     /// - Parameters:
-    ///   - token: Shown to each relay, with which some admit whoever has it.
     ///   - receiver: Called for each datagram; the bytes are valid during the call.
-    init(key: SecretKey, token: String?, on loop: EventLoop, receiver: @escaping (UnsafeRawBufferPointer, NetworkPath, UInt8) -> Void) {
+    init(key: SecretKey, tokens: RelayTokens, on loop: EventLoop, receiver: @escaping (UnsafeRawBufferPointer, NetworkPath, UInt8) -> Void) {
         self.key = key
-        self.token = token
+        self.tokens = tokens
         self.loop = loop
         self.receiver = receiver
     }
@@ -113,7 +112,7 @@ public final class RelayTransports {
     private func link(_ number: Int) -> RelayLink {
         let relay = relays[number]
         if let link = relay.link { return link }
-        let link = RelayLink(relay.url, key: key, token: token, http: http, on: loop)
+        let link = RelayLink(relay.url, key: key, token: tokens.token(for: relay.url), http: http, on: loop)
         link.onDatagram = { [receiver] bytes, source, ecn in receiver(bytes, NetworkPath(relay: number, to: source), ecn) }
         link.onState = { [unowned self] state in tell(relay.url, .changed(state)) }
         link.onGone = { [unowned self] id in tell(relay.url, .gone(id)) }

@@ -1,10 +1,7 @@
 import ArgumentParser
 import Iroh
+import RelayArguments
 import Toolkit
-
-extension RelayURL: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
-}
 
 /// Iroh relays beside those that a packet names. `--relay` means a pkarr relay, as with pkarr-resolve.
 struct IrohRelayOptions: ParsableArguments {
@@ -12,13 +9,7 @@ struct IrohRelayOptions: ParsableArguments {
         "An iroh relay to try besides those of the packet (repeatable; default: IROH_RELAYS, else none).", valueName: "URL"))
     var relays: [RelayURL] = []
 
-    @Option(help: ArgumentHelp("File with the token that iroh relays ask for, readable by its owner only.", valueName: "file"))
-    var relayToken: String?
+    @OptionGroup var tokens: RelayTokenOptions
 
     func list() throws(CommandError) -> [RelayURL] { try chosen(relays, "IROH_RELAYS", "an http or https URL", default: []) { RelayURL($0) } }
-
-    func token() throws(CommandError) -> String? {
-        guard let relayToken else { return nil }
-        return try TokenFile.read(relayToken)
-    }
 }

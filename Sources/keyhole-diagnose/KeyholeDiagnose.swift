@@ -69,7 +69,7 @@ struct KeyholeDiagnose: ToolkitCommand {
         let loop = EventLoop()
         let sources = try sources.open(on: loop, log: log)
         defer { sources.dht?.close() }
-        let driver = EndpointDriver(key: key, configuration: QUIC.Configuration(alpn: [alpn]), relayToken: try iroh.token(), on: loop)
+        let driver = EndpointDriver(key: key, configuration: QUIC.Configuration(alpn: [alpn]), relayTokens: try iroh.tokens.read(), on: loop)
         do throws(SystemError) { try driver.bindAnywhere() } catch { throw CommandError(.configuration, "no UDP socket: \(error)") }
         var diagnosis: Diagnosis?
         // Who is tired of waiting wants to know what is known.

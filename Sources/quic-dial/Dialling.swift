@@ -222,6 +222,6 @@ extension PeerLink.LinkError {
     func commandError(peer: PublicKey) -> CommandError {
         CommandError(
             status, status == .wrongPeer ? "\(self), not \(peer)" : "\(peer): \(self)",
-            hint: status == .permission ? "give the token that the relay asks for in a file with --relay-token" : nil)
+            hint: status == .permission ? "give the token that the relay asks for with --relay-token URL=FILE" : nil)
     }
 }

@@ -8,6 +8,7 @@ import JSON
 import Paths
 import Platform
 import QUIC
+import RelayArguments
 import RouterPorts
 import Toolkit
 import Tunnel
@@ -38,8 +39,7 @@ struct QUICDial: ToolkitCommand {
     @Option(help: ArgumentHelp("File with endpoint lines to read instead of standard input.", valueName: "file"))
     var endpoint: String?
 
-    @Option(help: ArgumentHelp("File with the token that the peers' relays ask for, readable by its owner only.", valueName: "file"))
-    var relayToken: String?
+    @OptionGroup var relayTokens: RelayTokenOptions
 
     @Flag(help: "Use no relays.")
     var noRelays = false
@@ -82,8 +82,8 @@ struct QUICDial: ToolkitCommand {
         if let bridge { try checkSocketPath(bridge) }
         let key = try key.map { try KeyFile.read($0) } ?? SecretKey.generate()
         let loop = EventLoop()
-        let token = try relayToken.map { try TokenFile.read($0) }
-        let driver = EndpointDriver(key: key, configuration: QUIC.Configuration(alpn: [alpn]), relayToken: token, on: loop)
+        let tokens = try relayTokens.read()
+        let driver = EndpointDriver(key: key, configuration: QUIC.Configuration(alpn: [alpn]), relayTokens: tokens, on: loop)
         do throws(SystemError) { try driver.bindAnywhere() } catch { throw CommandError(.configuration, "no UDP socket: \(error)") }
         driver.puncher.isWanted = !noDirect
         let service = Service(on: loop)

@@ -85,7 +85,7 @@ struct QUICListen: ToolkitCommand {
         var configuration = QUIC.Configuration(alpn: alpn.isEmpty ? [TunnelDefaults.alpn] : alpn)
         configuration.retryThreshold = retryThreshold
         let relayList = try relays.list()
-        let driver = EndpointDriver(key: key, configuration: configuration, relayToken: try relays.readToken(), on: loop)
+        let driver = EndpointDriver(key: key, configuration: configuration, relayTokens: try relays.readToken(), on: loop)
         try listen(over: driver)
 
         let backend: any StreamBackend

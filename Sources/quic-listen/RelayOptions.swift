@@ -1,12 +1,10 @@
 import ArgumentParser
 import Glibc
 import Iroh
+import Paths
 import Platform
+import RelayArguments
 import Toolkit
-
-extension RelayURL: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
-}
 
 /// The relays that the listener may be reached through.
 struct RelayOptions: ParsableArguments {
@@ -37,9 +35,9 @@ struct RelayOptions: ParsableArguments {
     }
 
     /// - Throws: ``CommandError``, as ``TokenFile/read(_:)``.
-    func readToken() throws(CommandError) -> String? {
-        guard let relayToken else { return nil }
-        return try TokenFile.read(relayToken)
+    func readToken() throws(CommandError) -> RelayTokens {
+        guard let relayToken else { return RelayTokens() }
+        return RelayTokens(forAll: try TokenFile.read(relayToken))
     }
 
     /// The relays to use, as options, list and environment have them now.

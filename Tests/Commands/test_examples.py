@@ -315,12 +315,30 @@ def test_the_packet_names_the_home_relay_and_another_one_when_that_is_gone(gatew
     other = second if home == first else first
     assert relay_of(receipt_of(one, key, network, lambda found: relay_of(found) != [home])) == [other]
     # Whoever has only the relay gets the page.
-    unreachable = {**network, "PATH": f"{tmp_path}/relayed:{network['PATH']}"}
-    (tmp_path / "relayed").mkdir()
-    dial = tmp_path / "relayed" / "quic-dial"
+    assert fetch(f"pubky://{key}/", env=without_direct_ways(network, tmp_path)).stdout == PAGE
+
+
+def without_direct_ways(network, tmp_path):
+    """An environment in which a client has the relays only."""
+    folder = tmp_path / "relayed"
+    folder.mkdir()
+    dial = folder / "quic-dial"
     dial.write_text(f'#!/bin/sh\nexec "{BIN}/quic-dial" --no-direct "$@"\n')
     dial.chmod(0o755)
-    assert fetch(f"pubky://{key}/", env=unreachable).stdout == PAGE
+    return {**network, "PATH": f"{folder}:{network['PATH']}"}
+
+
+def test_a_relay_that_asks_for_a_token_gets_its_own_from_both_sides(gateway, service, key, network, tmp_path):
+    access, token = tmp_path / "access", tmp_path / "token"
+    for path, content in (access, "token sesame\n"), (token, "sesame\n"):
+        path.write_text(content)
+        path.chmod(0o600)
+    url = service("quic-relay", "--http", "127.0.0.1:0", "--access", access).next()["http"][0] + "/"
+    receipt_of(gateway(f"iroh-relay={url}", f"iroh-relay-token={token}"), key, network, lambda found: any(f"relay={url}" in text for text in iroh(found)))
+    relayed = without_direct_ways(network, tmp_path)
+    assert fetch(f"pubky://{key}/", env=relayed, settings=[f"iroh-relay-token={url}={token}"]).stdout == PAGE
+    refused = fetch(f"pubky://{key}/", env=relayed, settings=[f"iroh-relay-token=http://127.0.0.1:9/={token}"])
+    assert (refused.returncode, refused.stdout) == (77, b""), refused.stderr
 
 
 def test_a_relay_that_refuses_the_gateway_ends_it_with_its_status(gateway, service, tmp_path):

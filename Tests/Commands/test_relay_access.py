@@ -39,14 +39,14 @@ def test_both_are_let_in_with_the_right_token(relay, token_file, listen, dial):
     url = relay("token open-sesame\n")
     word = token_file("open-sesame")
     assert listen("--relay", url, "--relay-token", word, program=["cat"]).endpoint["relay_urls"] == [url]
-    done = dial([], "--relay-token", word, relays=[url], input=b"hello")
+    done = dial([], "--relay-token", f"{url}={word}", relays=[url], input=b"hello")
     assert (done.status, done.bytes) == (0, b"hello"), done.err
 
 
 @pytest.mark.parametrize("word, reason", [("wrong", "the token is not valid"), (None, "this relay asks for a token")])
 def test_quic_dial_that_shows_no_valid_token_ends_with_77_and_says_why(relay, token_file, dial, word, reason):
     url = relay("token open-sesame\n")
-    done = dial([], *(["--relay-token", token_file(word)] if word else []), relays=[url])
+    done = dial([], *(["--relay-token", f"{url}={token_file(word)}"] if word else []), relays=[url])
     line, hint = done.err.splitlines()
     assert done.status == 77
     assert url in line and reason in line
@@ -66,7 +66,8 @@ def test_quic_listen_that_shows_no_valid_token_ends_with_77_and_says_why(relay, 
 
 def test_quic_dial_with_a_wrong_token_uses_a_direct_address_all_the_same(relay, token_file, listen, dial):
     listener = listen(program=["cat"])
-    done = dial(listener.address, "--relay-token", token_file("wrong"), relays=[relay("token open-sesame\n")], input=b"hello")
+    url = relay("token open-sesame\n")
+    done = dial(listener.address, "--relay-token", f"{url}={token_file('wrong')}", relays=[url], input=b"hello")
     assert (done.status, done.bytes) == (0, b"hello")
 
 
@@ -96,6 +97,20 @@ def test_a_token_file_that_is_none_is_refused(relay, dial, tmp_path, content, mo
     path = tmp_path / "token"
     path.write_text(content)
     path.chmod(mode)
-    done = dial([], "--relay-token", path, relays=["http://127.0.0.1:9/"])
+    done = dial([], "--relay-token", f"http://127.0.0.1:9/={path}", relays=["http://127.0.0.1:9/"])
     assert done.status == status
     assert str(path) in done.err
+
+
+def test_a_token_is_shown_to_its_own_relay_only(relay, token_file, dial):
+    word, url = token_file("open-sesame"), relay("token open-sesame\n")
+    done = dial([], "--relay-token", f"http://127.0.0.1:9/={word}", relays=[url])
+    assert done.status == 77
+    assert "this relay asks for a token" in done.err
+
+
+@pytest.mark.parametrize("given", ["open-sesame", "open=sesame", "=open-sesame"])
+def test_a_token_in_place_of_its_file_is_refused_and_not_repeated(dial, given):
+    done = dial([], "--relay-token", given, relays=["http://127.0.0.1:9/"])
+    assert done.status == 64
+    assert "URL" in done.err and "sesame" not in done.err

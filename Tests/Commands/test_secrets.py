@@ -103,7 +103,7 @@ def hold(tmp_path, key_file, token_file, certificate, dead_port, silent):
     held = []
 
     def hold(name):
-        relay = ["--relay-token", token_file]
+        relay, own = ["--relay-token", token_file], ["--relay-token", f"http://{dead_port}/={token_file}"]
         chain, key, _ = certificate
         access = tmp_path / "access"
         access.write_text(f"token {TOKEN}\n")
@@ -112,8 +112,8 @@ def hold(tmp_path, key_file, token_file, certificate, dead_port, silent):
             "pkarr-build": lambda: ("pkarr-build", "--key", key_file(), "--every", "1h", "--state", tmp_path / "state"),
             "quic-listen": lambda: ("quic-listen", "--key", key_file(), *relay, "--relay", f"http://{dead_port}/", "--bind", "127.0.0.1:0",
                                     "--bridge", tmp_path / "bridge.sock"),
-            "quic-dial": lambda: ("quic-dial", "--key", key_file(), *relay, "--bridge", tmp_path / "bridge.sock"),
-            "keyhole-diagnose": lambda: ("keyhole-diagnose", "--key", key_file(), *relay, "--relay", f"http://{silent}", "--no-dht", id_of(5)),
+            "quic-dial": lambda: ("quic-dial", "--key", key_file(), *own, "--bridge", tmp_path / "bridge.sock"),
+            "keyhole-diagnose": lambda: ("keyhole-diagnose", "--key", key_file(), *own, "--relay", f"http://{silent}", "--no-dht", id_of(5)),
             "quic-relay": lambda: ("quic-relay", "--https", "127.0.0.1:0", "--certificate", chain, "--certificate-key", key, "--access", access),
             "tunnel-bridge": lambda: ("tunnel-bridge", "proxy", "--token-file", token_file, "--socket", tmp_path / "dial.sock", "--listen",
                                       "127.0.0.1:0"),

@@ -1,0 +1,6 @@
+import ArgumentParser
+import Iroh
+
+extension RelayURL: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+}
