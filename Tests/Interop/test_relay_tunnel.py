@@ -142,8 +142,8 @@ def test_a_dead_direct_address_costs_a_moment_and_is_named(relay, online, tunnel
     (dead,) = line["failed"]
     assert (dead["path"], dead["remote"]) == ("direct", DEAD)
     assert dead["reason"]
-    # From the start of the direct attempt to the relay's success: the head start, and two round trips through the relay.
-    assert 100 <= dead["after_ms"] < 2000
+    # From the start of the direct attempt to the relay's success: its head start before the relay, and two round trips through the relay.
+    assert 50 <= dead["after_ms"] < 2000
 
 
 def test_an_iroh_client_with_a_dead_direct_address_reaches_us_through_the_relay(relay, online, client):

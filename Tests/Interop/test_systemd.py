@@ -19,7 +19,7 @@ mount --make-rprivate /
 mount -t tmpfs tmpfs /run
 mkdir -p /run/units /run/bin /run/systemd /run/lock
 cp {BIN}/quic-relay {BIN}/pkarr-serve /run/bin
-for unit in {ROOT}/systemd/*; do sed 's|/usr/local/bin/|/run/bin/|' "$unit" > "/run/units/${{unit##*/}}"; done
+for unit in {ROOT}/systemd/*.*; do sed 's|/usr/local/bin/|/run/bin/|' "$unit" > "/run/units/${{unit##*/}}"; done
 for target in {" ".join(TARGETS)}; do
     printf '[Unit]\\nDescription=%s\\nDefaultDependencies=no\\n' "$target" > "/run/units/$target.target"
 done
