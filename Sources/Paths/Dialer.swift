@@ -57,6 +57,8 @@ public final class Dialer: ConnectionHandler {
     private let driver: EndpointDriver
     private let peer: PublicKey
     private var targets: ArraySlice<Target>
+    /// To the addresses among them.
+    private var paths: [SocketAddress: NetworkPath] = [:]
     private var attempts: [Attempt] = []
     private var failures: [Failure] = []
     private var timer: Timer!
@@ -71,9 +73,14 @@ public final class Dialer: ConnectionHandler {
         self.driver = driver
         self.peer = peer.id
         var reachable = peer
-        reachable.addresses = peer.addresses.filter { driver.path(to: $0) != nil }
-        for address in peer.addresses where !reachable.addresses.contains(address) {
-            failures.append(Failure(target: .address(address), reason: "no \(address.ip.isV6 ? "IPv6" : "IPv4") here", after: .zero))
+        reachable.addresses = []
+        for address in peer.addresses {
+            if let path = driver.path(to: address) {
+                paths[address] = path
+                reachable.addresses.append(address)
+            } else {
+                failures.append(Failure(target: .address(address), reason: "no \(address.ip.isV6 ? "IPv6" : "IPv4") here", after: .zero))
+            }
         }
         targets = Self.order(reachable)[...]
         timer = Timer(on: driver.loop) { self.tryNext() }
@@ -110,10 +117,7 @@ public final class Dialer: ConnectionHandler {
         }
         let path: NetworkPath
         switch target {
-        case .address(let remote):
-            // A route may go meanwhile.
-            guard let direct = driver.path(to: remote) else { return tryNext() }
-            path = direct
+        case .address(let remote): path = paths[remote]!
         case .relay(let url): path = driver.relays.path(through: url, to: EndpointID(peer))
         }
         let now = Instant.now
