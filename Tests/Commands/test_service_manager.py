@@ -130,11 +130,7 @@ def test_the_gateway_lets_nobody_but_its_listener_speak(manager, network, key_fi
     try:
         assert manager.hear(b"READY=1").startswith(f"READY=1\nSTATUS={id_of(LISTENER)} at 127.0.0.1:")
         one.next()
-        [listener] = [child for child in children(one.process.pid) if name_of(child) == "quic-listen"]
-        os.kill(listener, signal.SIGSTOP)
-        manager.silence()
-        os.kill(listener, signal.SIGCONT)
-        manager.hear(b"WATCHDOG=1")
+        assert_alone_fed_by(manager, one, "quic-listen")
     finally:
         assert one.stop() == 0
         one.process.stderr.close()
@@ -149,14 +145,19 @@ def test_the_proxy_is_ready_when_it_listens_and_its_bridge_alone_speaks(manager,
                   stdin=subprocess.DEVNULL)
     try:
         assert manager.hear(b"READY=1") == "READY=1"
-        [bridge] = [child for child in children(one.process.pid) if name_of(child) == "tunnel-bridge"]
-        os.kill(bridge, signal.SIGSTOP)
-        manager.silence()
-        os.kill(bridge, signal.SIGCONT)
-        manager.hear(b"WATCHDOG=1")
+        assert_alone_fed_by(manager, one, "tunnel-bridge")
     finally:
         assert one.stop() == 0
         one.process.stderr.close()
+
+
+def assert_alone_fed_by(manager, script, name):
+    """The watchdog hears of the script as long as that command of it lives, and of no other."""
+    [process] = [child for child in children(script.process.pid) if name_of(child) == name]
+    os.kill(process, signal.SIGSTOP)
+    manager.silence()
+    os.kill(process, signal.SIGCONT)
+    manager.hear(b"WATCHDOG=1")
 
 
 def children(process):

@@ -5,6 +5,7 @@ import JSON
 import Pkarr
 import Platform
 import RawKeyServer
+import TestSupport
 import Testing
 import TLS
 import Tunnel
@@ -245,7 +246,7 @@ private let tunnelPlace = endpoint("addr=127.0.0.1:9")
     @Test func anotherDomainsCertificateEndsItAndRequiringTheKeyNeverComesThere() throws {
         for requiresKey in [false, true] {
             let world = try World {
-                $0.authorities = Array(otherCertificate.utf8)
+                $0.authorities = Array(certificate.utf8)
                 $0.requiresKey = requiresKey
             }
             world.dial()
@@ -261,7 +262,7 @@ private let tunnelPlace = endpoint("addr=127.0.0.1:9")
                 continue
             }
             let accepted = try world.accept(listener)
-            let server = try TLSSession(TLSCredentials(chain: Array(otherCertificate.utf8), key: Array(otherKey.utf8)), socket: accepted.number)
+            let server = try TLSSession(TLSCredentials(chain: Array(certificate.utf8), key: Array(certificateKey.utf8)), socket: accepted.number)
             world.loop.run(until: {
                 if !server.isEstablished { _ = try? server.handshake() }
                 return outcome() != nil

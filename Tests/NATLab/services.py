@@ -1,4 +1,5 @@
 """What the Internet offers: a relay with STUN, and a node of the DHT."""
+import contextlib
 import json
 import os
 import shutil
@@ -7,12 +8,14 @@ import threading
 import time
 from pathlib import Path
 
-from NATLab.internet import SERVICES
+from NATLab.internet import SERVICES, Internet
 from NATLab.namespaces import Refused, tool
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # A service, or a command that has nothing to say for so many seconds, has failed; nothing is decided by this.
 PATIENCE = int(os.environ.get("PATIENCE", 60))
+# Of DHT nodes besides the one that everybody knows.
+OTHERS = 9
 RELAY, WITHOUT_TLS = "https://relay.example/", "http://relay.example/"
 
 
@@ -113,3 +116,27 @@ def environment(site):
     internet = site.internet
     return {**site.environment(), "SSL_CERT_FILE": str(internet.path("relay.pem")), "PKARR_BOOTSTRAP": "dht.example:6881",
             "NO_COLOR": "1", "PATH": f"{Path(command('quic-dial')).parent}:{os.environ['PATH']}"}
+
+
+@contextlib.contextmanager
+def whole_internet():
+    """One that has all this."""
+    with Internet() as internet:
+        start_relay(internet)
+        start_dht(internet, OTHERS)
+        yield internet
+
+
+def run(site, name, *arguments, **options):
+    """What became of a command at a site."""
+    host = site.hosts[-1]
+    return subprocess.run(host.arguments(command(name), *arguments), env=environment(site), capture_output=True, timeout=PATIENCE, **options)
+
+
+def wait_until_reachable(gateway, site, key):
+    """Until a gateway's packet names the relay: its first one may be older than the connection to that; then another follows."""
+    while True:
+        gateway.next()
+        packet = run(site, "pkarr-resolve", "--no-relays", key).stdout
+        if RELAY in run(site, "iroh-txt", "decode", input=packet).stdout.decode():
+            return

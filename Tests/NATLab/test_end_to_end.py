@@ -7,20 +7,12 @@ import sys
 
 import pytest
 
-from NATLab.internet import Internet
 from NATLab.kinds import KINDS
 from NATLab.namespaces import wait_for
-from NATLab.services import PATIENCE, RELAY, Service, command, environment, start_dht, start_relay
+from NATLab.services import RELAY, Service, command, environment, run, wait_until_reachable, whole_internet
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may make network namespaces")
 PAGE = b"<p>behind a household's router</p>\n"
-# Of DHT nodes besides the one that everybody knows.
-OTHERS = 9
-
-
-def run(site, name, *arguments, **options):
-    host = site.hosts[-1]
-    return subprocess.run(host.arguments(command(name), *arguments), env=environment(site), capture_output=True, timeout=PATIENCE, **options)
 
 
 def web_server(host, folder):
@@ -37,9 +29,7 @@ def web_server(host, folder):
 
 @pytest.fixture(scope="module")
 def internet():
-    with Internet() as internet:
-        start_relay(internet)
-        start_dht(internet, OTHERS)
+    with whole_internet() as internet:
         yield internet
 
 
@@ -54,14 +44,7 @@ def key(internet, tmp_path_factory):
     settings.write_text(f"key={secret}\ntarget=127.0.0.1:8080\niroh-relay={RELAY}\nrelays=no\nstate={state}\n")
     gateway = Service(internet, home.hosts[0], "homeserver-gateway", settings, env=environment(home))
 
-    def reachable():
-        """Its packet may be older than its connection to the relay; then another follows."""
-        gateway.next()
-        packet = run(home, "pkarr-resolve", "--no-relays", key).stdout
-        return RELAY in run(home, "iroh-txt", "decode", input=packet).stdout.decode()
-
-    while not reachable():
-        pass
+    wait_until_reachable(gateway, home, key)
     yield key
     gateway.stop()
     assert gateway.process.returncode == 0

@@ -11,16 +11,13 @@ import threading
 
 import pytest
 
-from NATLab.internet import Internet
 from NATLab.kinds import KINDS
 from NATLab.links import Link
 from NATLab.namespaces import ETC, tool, wait_for
-from NATLab.services import PATIENCE, ROOT, environment, start_dht, start_relay
+from NATLab.services import PATIENCE, ROOT, environment, whole_internet
 from recipes import RECIPES
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may make network namespaces")
-# Of DHT nodes besides the one that everybody knows.
-OTHERS = 9
 TESTED = set()
 
 
@@ -121,9 +118,7 @@ def recipe(internet, name, folder, link=Link(), key=None):
 
 @pytest.fixture(scope="module")
 def internet():
-    with Internet() as internet:
-        start_relay(internet)
-        start_dht(internet, OTHERS)
+    with whole_internet() as internet:
         yield internet
 
 

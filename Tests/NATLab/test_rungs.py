@@ -8,11 +8,11 @@ import sys
 import pytest
 
 from homeserver_listeners import pubky_tls_command
-from NATLab.internet import Internet, names
+from NATLab.internet import names
 from NATLab.kinds import FORWARDED_PORT, KINDS
 from NATLab.namespaces import wait_for
-from NATLab.services import RELAY, Service, environment, start_dht, start_relay
-from NATLab.test_end_to_end import OTHERS, PAGE, run, web_server
+from NATLab.services import RELAY, Service, environment, run, wait_until_reachable, whole_internet
+from NATLab.test_end_to_end import PAGE, web_server
 from packets import Key
 from relay_intermediaries import certificates
 
@@ -31,9 +31,7 @@ server.serve_forever()
 
 @pytest.fixture(scope="module")
 def internet():
-    with Internet() as internet:
-        start_relay(internet)
-        start_dht(internet, OTHERS)
+    with whole_internet() as internet:
         yield internet
 
 
@@ -113,13 +111,7 @@ def test_a_tunnel_to_a_homeserver_whose_router_answers_nobody(internet, tmp_path
         f"\nkey={secret}\ntarget=127.0.0.1:8080\nrecords={records}\niroh-relay={RELAY}\nrelays=no\nstate={tmp_path / 'state'}\n")
     gateway, key = Service(internet, home.hosts[0], "homeserver-gateway", tmp_path / "gateway.conf", env=environment(home)), Key(number).name
 
-    def reachable():
-        gateway.next()
-        packet = run(home, "pkarr-resolve", "--no-relays", key).stdout
-        return RELAY in run(home, "iroh-txt", "decode", input=packet).stdout.decode()
-
-    while not reachable():
-        pass
+    wait_until_reachable(gateway, home, key)
     page, line = fetch(internet, "symmetric", key, tmp_path)
     assert (page, line["path"]) == (PAGE, path)
     assert line["failed"][0]["path"] == "pubky-tls" and line["failed"][0]["reason"] == "no answer"
